@@ -1,0 +1,280 @@
+"""SPICE text of a compiled circuit: a flat deck that stock ngspice runs, with any theta.
+
+Written from the circuit's flattened cards, never from the user's text: no subcircuits, no `.param`
+arithmetic, no `.include`, no control section can reach the simulator. Numbers have 17 digits where they need
+them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analogpnn.circuit.bsource import expression_text
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.circuit.flatten import FlatCard, Model
+from analogpnn.errors import NetlistError
+from analogpnn.expression import format_expression, parse
+from analogpnn.units import T_NOMINAL, format_number
+
+# What ngspice takes on an instance card; anything else that is trained goes into a model of its own.
+_INSTANCE = {
+    "d": {"area", "m", "pj", "w", "l", "off", "ic", "temp", "dtemp"},
+    "m": {"w", "l", "m", "ad", "as", "pd", "ps", "nrd", "nrs", "off", "ic", "temp", "dtemp"},
+    "r": {"r", "ac", "m", "tc", "tc1", "tc2", "w", "l", "temp", "dtemp", "scale"},
+    "c": {"c", "m", "tc1", "tc2", "w", "l", "ic", "temp", "dtemp", "scale"},
+    "l": {"l", "m", "tc1", "tc2", "nt", "ic", "temp", "dtemp", "scale"},
+}
+_POSITIONAL = {
+    "r": "r",
+    "c": "c",
+    "l": "l",
+    "v": "dc",
+    "i": "dc",
+    "e": "gain",
+    "f": "gain",
+    "g": "gain",
+    "h": "gain",
+}
+_QUANTITY = {"e": {"v": "vol", "i": "vol"}, "g": {"v": "cur", "i": "cur"}, "b": {"v": "v", "i": "i"}}
+
+
+def deck(
+    circuit: Circuit,
+    theta: np.ndarray | None = None,
+    *,
+    title: str | None = None,
+    analysis: Iterable[str] = (".op",),
+) -> str:
+    """The circuit as a flat SPICE deck, inputs at their cards' values.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    theta : ndarray, shape (n_trainable,), optional
+        What the trainables are; the circuit's own by default.
+    title : str, optional
+        First line; the netlist's by default.
+    analysis : iterable of str
+        Lines put before ``.end``.
+
+    Returns
+    -------
+    str
+        Text that `Circuit.from_netlist` reads back to the same inputs, outputs, trainables, bounds and theta.
+    """
+    writer = Writer(circuit, theta)
+    title = circuit.title if title is None else title
+    lines = [_one_line(title) or "circuit", *directive_lines(circuit), *writer.options()]
+    cards = [line for card in circuit.flat.cards for line in writer.card(card)]
+    lines += [*writer.definitions(), *cards, *writer.starts(), *analysis, ".end"]
+    return "\n".join(lines) + "\n"
+
+
+def directive_lines(circuit: Circuit) -> list[str]:
+    """The `*@` lines of the flat circuit: globs resolved, bounds written out."""
+    lines = []
+    if circuit.inputs:
+        lines.append(f"*@ input {' '.join(circuit.inputs)}")
+    if circuit.outputs:
+        pairs = (f"v({a})" if b == "0" else f"v({a},{b})" for a, b in circuit.outputs)
+        lines.append(f"*@ output {' '.join(pairs)}")
+    order: list[tuple[tuple[float, float], list[str]]] = []
+    for t, low, high in zip(circuit.trainable, *circuit.bounds.tolist()):
+        # Trainables keep their order, so only neighbours share a line.
+        if not order or order[-1][0] != (low, high) or len(order[-1][1]) == 12:
+            order.append(((low, high), []))
+        order[-1][1].append(t.name)
+    for (low, high), names in order:
+        limits = [f"{k}={format_number(x)}" for k, x in (("min", low), ("max", high)) if math.isfinite(x)]
+        lines.append(" ".join(["*@ train", *names, *limits]))
+    lines += [d.text.strip() for d in circuit.flat.directives if d.word not in ("input", "output", "train")]
+    return lines
+
+
+@dataclass
+class Writer:
+    """Writes one circuit's cards; collects the models and constants they need.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    theta : ndarray, shape (n_trainable,), or None
+    spell : callable
+        Node name -> the name to write.
+    """
+
+    circuit: Circuit
+    theta: np.ndarray | None = None
+    spell: Callable[[str], str] = str
+    _models: dict[str, str] = field(default_factory=dict)
+    _constants: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self._overrides: dict[str, dict[str, float]] = {}
+        if self.circuit.trainable:
+            theta = self.circuit.theta if self.theta is None else self.theta
+            for (element, parameter), value in self.circuit.card_values(theta).items():
+                self._overrides.setdefault(element, {})[parameter] = value
+
+    # -- parts of a deck -----------------------------------------------------------------------------------
+
+    def options(self, **more: float | None) -> list[str]:
+        """One `.options` line: of several, ngspice obeys only the last. A value None makes a flag."""
+        given = {**self.circuit.flat.options, **more}
+        given["temp"] = self.circuit.temperature
+        given["tnom"] = self.circuit.flat.options.get("tnom", T_NOMINAL)
+        given["gmin"] = self.circuit.gmin
+        return [
+            ".options " + " ".join(k if v is None else f"{k}={format_number(v)}" for k, v in given.items())
+        ]
+
+    def definitions(self) -> list[str]:
+        """The `.param` and `.model` lines that the cards written so far need."""
+        return [
+            *(f".param {k}={format_number(v)}" for k, v in self._constants.items()),
+            *self._models.values(),
+        ]
+
+    def starts(self) -> list[str]:
+        """`.ic` and `.nodeset` lines."""
+        flat = self.circuit.flat
+        return [
+            f"{word} v({self.spell(node)})={format_number(volts)}"
+            for word, known in ((".ic", flat.initial), (".nodeset", flat.nodeset))
+            for node, volts in known.items()
+        ]
+
+    def card(self, card: FlatCard) -> list[str]:
+        """The line (for a device of the user's: lines) of one flattened card."""
+        own = self._overrides.get(card.name, {})
+        if card.letter == "x":
+            return self._user_device(card, own)
+        values = {**card.values, **{k: v for k, v in own.items() if not self._in_model(card, k)}}
+        words = [card.name, *map(self.spell, card.nodes), *(map(self._control(card), card.controls))]
+        if card.expression is not None:
+            return [" ".join([*words, self._behavioural(card, values)])]
+        position = _POSITIONAL.get(card.letter)
+        if position in values:
+            words.append(("dc " if position == "dc" else "") + self._number(card, values.pop(position)))
+        if card.letter in "vi":
+            words += self._stimulus(card, values)
+        if card.model is not None:
+            words.append(self._model(card, {k: v for k, v in own.items() if self._in_model(card, k)}))
+        words += self._instance(card, values)
+        return [" ".join(words)]
+
+    # -- parts of a card -----------------------------------------------------------------------------------
+
+    def _number(self, card: FlatCard, value: float) -> str:
+        if not math.isfinite(value):
+            raise NetlistError(
+                f"'{card.name}': {value} is not a value that a deck can carry",
+                path=card.path, line=card.line, text=card.text, cure="check theta and the card's parameters",
+            )  # fmt: skip
+        return format_number(value)
+
+    def _control(self, card: FlatCard) -> Callable[[str], str]:
+        return str if card.letter in "fh" else self.spell
+
+    def _stimulus(self, card: FlatCard, values: dict[str, float]) -> list[str]:
+        words = []
+        if "ac" in values:
+            words.append(f"ac {self._number(card, values.pop('ac'))}")
+            if "acphase" in values:
+                words.append(self._number(card, values.pop("acphase")))
+        if card.waveform:
+            kind, *numbers = card.waveform
+            words.append(
+                f"{kind}({' '.join(x if isinstance(x, str) else format_number(x) for x in numbers)})"
+            )
+        return words
+
+    def _instance(self, card: FlatCard, values: Mapping[str, float]) -> list[str]:
+        values, words = dict(values), []
+        if values.pop("off", 0.0):
+            words.append("off")
+        start = [values.pop(k) for k in ("ic", "icvgs", "icvbs") if k in values]
+        words += [f"{k}={self._number(card, v)}" for k, v in values.items()]
+        return [*words, "ic=" + ",".join(self._number(card, v) for v in start)] if start else words
+
+    def _in_model(self, card: FlatCard, parameter: str) -> bool:
+        known = _INSTANCE.get(card.letter, ())
+        return card.model is not None and parameter not in card.values and parameter not in known
+
+    def _model(self, card: FlatCard, own: Mapping[str, float]) -> str:
+        """The name of the card's model, defined with the values this card needs."""
+        model: Model = card.model
+        body = ", ".join(
+            f"{k}={int(v) if k == 'level' and v == int(v) else self._number(card, v)}"
+            for k, v in {**model.values, **own}.items()
+        )
+        definition = f"{model.type}({body.replace(',', '')})"
+        suffix = f"_of_{card.name}" if own and not model.name.endswith(f"_of_{card.name}") else ""
+        name = _identifier(model.name + suffix)
+        return self._unique(name, definition, self._models, lambda n: f".model {n} {definition}")
+
+    def constant(self, value: float, hint: str = "const") -> str:
+        """A number inside an expression, through a `.param`: ngspice cuts literals there to 11 digits."""
+        name = self._unique(_identifier(hint), float(value), self._constants, lambda _: float(value))
+        return f"{{{name}}}"
+
+    @staticmethod
+    def _unique(name, content, taken: dict, entry) -> str:
+        k, candidate = 1, name
+        while candidate in taken and taken[candidate] != entry(candidate):
+            k += 1
+            candidate = f"{name}_{k}"
+        taken[candidate] = entry(candidate)
+        return candidate
+
+    def _behavioural(self, card: FlatCard, values: Mapping[str, float]) -> str:
+        text, used = expression_text(card.expression, values, self.spell, self.constant)
+        left = _QUANTITY.get(card.letter, {}).get(card.kind or "v", _POSITIONAL.get(card.letter))
+        rest = self._instance(card, {k: v for k, v in values.items() if k not in used})
+        return " ".join([f"{left}={text}", *rest])
+
+    def _user_device(self, card: FlatCard, own: Mapping[str, float]) -> list[str]:
+        """A device of the user's as a B source made from its law."""
+        group_number, place = self.circuit.places[card.name]
+        group = self.circuit.groups[group_number]
+        device = group.device
+        values = dict(zip(device.parameters, (float(column[place]) for column in group.values)))
+        values.update(own)
+        pairs = [card.nodes[:2]] if device.controls == ("v",) else zip(card.nodes[2::2], card.nodes[3::2])
+        names = {device.symbol(c): _voltage(*map(self.spell, p)) for c, p in zip(device.controls, pairs)}
+        names |= {device.symbol(p): p for p in device.parameters}
+        law = parse(format_expression(device.expression, names))
+        text, _ = expression_text(law, values, str, self.constant)
+        quantity = "v" if device.is_voltage else "i"
+        a, b = map(self.spell, card.nodes[:2])
+        return [f"{user_device_name(card.name)} {a} {b} {quantity}={text}"]
+
+
+def user_device_name(name: str) -> str:
+    """The B source that stands for a user's device X1."""
+    return f"b.{name}"
+
+
+def _voltage(a: str, b: str) -> str:
+    return f"v({a})" if b == "0" else f"v({a},{b})"
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "_", name.lower())
+
+
+def _one_line(title: str) -> str:
+    """A title that is no command to ngspice: one line, no control characters, not '*ng_script'."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in title).split())
+    return re.sub(r"^\*(?=ng_script|#|@)", "* ", text, flags=re.IGNORECASE)
+
+
+def branch_vector(circuit: Circuit, sources: Sequence[str]) -> list[str]:
+    """ngspice's names for the currents through `sources`."""
+    users = {card.name for card in circuit.flat.cards if card.letter == "x"}
+    return [f"{user_device_name(name) if name in users else name}#branch" for name in sources]

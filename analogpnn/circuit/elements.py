@@ -1,0 +1,265 @@
+"""From a flattened card to the elements it stands for: what each native SPICE card means.
+
+Every element has one branch and one law. A card may stand for several: a diode with series resistance is a
+resistor and a junction, a MOSFET is a channel, two bulk junctions and up to two resistors. Internal nodes are named
+as ngspice names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analogpnn.circuit.flatten import FlatCard
+from analogpnn.devices import diode, linear, mosfet
+from analogpnn.devices.device import Device
+from analogpnn.errors import NetlistError
+from analogpnn.expression import Control, to_sympy
+
+
+@dataclass(frozen=True)
+class Element:
+    """One branch with one law.
+
+    Parameters
+    ----------
+    name : str
+        As ngspice names it; parts of a native card carry a suffix (``d1#rs``).
+    device : Device
+    positive, negative : str
+        Nodes n+ and n-.
+    controls : tuple of Control
+        What the law depends on: ``('v', a, b)`` or ``('i', source, '')``.
+    values : mapping
+        Law parameters; those left out take the device's defaults.
+    card : FlatCard
+        Where it comes from.
+    """
+
+    name: str
+    device: Device
+    positive: str
+    negative: str
+    controls: tuple[Control, ...]
+    values: Mapping[str, float]
+    card: FlatCard = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all elements share: temperature and model temperature [Celsius], gmin [S]."""
+
+    celsius: float
+    tnom: float
+    gmin: float
+
+
+def expand(card: FlatCard, conditions: Conditions, expressions: ExpressionDevices, devices: Mapping[str, Device]):
+    """The elements that a card stands for.
+
+    Raises
+    ------
+    NetlistError
+        If a model or parameter is one whose meaning at an operating point is not known here.
+    """
+    reader = _READERS.get(card.letter)
+    if reader is None:
+        raise _error(card, f"no device for '{card.name}'", "known cards: R C L V I D M E F G H B X")
+    if card.letter == "x":
+        return _user_device(card, devices)
+    if card.expression is not None:
+        return _behavioural(card, expressions)
+    return reader(card, conditions)
+
+
+class ExpressionDevices:
+    """Devices made from expressions, one per distinct law, so that equal B sources form one group."""
+
+    def __init__(self):
+        self._known: dict = {}
+
+    def get(self, tree, controls: int, names: tuple[str, ...], quantity: str) -> Device:
+        key = (tree, controls, names, quantity)
+        if key not in self._known:
+            self._known[key] = Device(
+                f"behavioural {'voltage' if quantity == 'voltage' else 'current'}",
+                **{quantity: tree},
+                controls=tuple(f"c{k}" for k in range(controls)),
+                parameters=dict.fromkeys(names),
+            )
+        return self._known[key]
+
+
+def _error(card: FlatCard, what: str, cure: str | None = None) -> NetlistError:
+    return NetlistError(what, path=card.path, line=card.line, text=card.text, cure=cure)
+
+
+def _own(card: FlatCard) -> tuple[Control, ...]:
+    return (Control("v", card.nodes[0], card.nodes[1]),)
+
+
+def _factor(card: FlatCard, conditions: Conditions) -> float:
+    """1 + tc1 dT + tc2 dT**2, with the model's coefficients unless the card has its own."""
+    model = card.model.values if card.model else {}
+    tnom = model.get("tnom", conditions.tnom)
+    dt = card.values.get("temp", conditions.celsius + card.values.get("dtemp", 0.0)) - tnom
+    tc1 = card.values.get("tc1", card.values.get("tc", model.get("tc1", 0.0)))
+    tc2 = card.values.get("tc2", model.get("tc2", 0.0))
+    return 1.0 + tc1 * dt + tc2 * dt * dt
+
+
+def _resistor(card, conditions):
+    ohms = card.values.get("r")
+    if ohms is None:
+        raise _error(card, f"'{card.name}' has no resistance", "write it after the two nodes: R1 a b 10k")
+    # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
+    factor = _factor(card, conditions) * card.values.get("scale", 1.0)
+    m = card.values.get("m", 1.0) / factor
+    yield Element(
+        card.name, linear.RESISTOR, *card.nodes[:2], _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card
+    )
+
+
+def _capacitor(card, conditions):
+    farads = card.values.get("c", 0.0) * card.values.get("m", 1.0) * _factor(card, conditions)
+    yield Element(card.name, linear.CAPACITOR, *card.nodes[:2], _own(card), {"c": farads}, card)
+
+
+def _inductor(card, conditions):
+    henries = card.values.get("l", 0.0) / card.values.get("m", 1.0) * _factor(card, conditions)
+    yield Element(card.name, linear.INDUCTOR, *card.nodes[:2], (), {"l": henries}, card)
+
+
+def _source(card, _):
+    if card.letter == "v":
+        yield Element(card.name, linear.VOLTAGE_SOURCE, *card.nodes[:2], (), {"dc": card.values.get("dc", 0.0)}, card)
+    else:
+        values = {"dc": card.values.get("dc", 0.0), "m": card.values.get("m", 1.0)}
+        yield Element(card.name, linear.CURRENT_SOURCE, *card.nodes[:2], (), values, card)
+
+
+def _controlled(card, _):
+    by_current = card.letter in "fh"
+    control = Control("i", card.controls[0], "") if by_current else Control("v", *card.controls[:2])
+    device = {"e": linear.VCVS, "g": linear.VCCS, "h": linear.CCVS, "f": linear.CCCS}[card.letter]
+    values = {"gain": card.values["gain"]}
+    if "m" in device.parameters:
+        values["m"] = card.values.get("m", 1.0)
+    yield Element(card.name, device, *card.nodes[:2], (control,), values, card)
+
+
+def _check_model(card: FlatCard, known: Mapping, silent: set[str]):
+    for name, value in card.model.values.items():
+        if name not in known and name not in silent and value != 0:
+            raise _error(
+                card,
+                f"model '{card.model.name}': {name.upper()} is not part of the {card.model.type.upper()} law here",
+                f"leave it out, set it to 0, or run the deck in ngspice itself; known: {' '.join(known).upper()}",
+            )
+
+
+def _diode(card, conditions):
+    if card.model is None or card.model.type != "d":
+        raise _error(card, f"'{card.name}' needs a model of type D", ".model name D(IS=1e-14 N=1)")
+    _check_model(card, diode.MODEL, diode.SILENT)
+    v = card.values
+    celsius = v.get("temp", conditions.celsius + v.get("dtemp", 0.0))
+    law, ohms = diode.parameters(
+        card.model.values, area=v.get("area", 1.0) * v.get("m", 1.0), celsius=celsius, tnom=conditions.tnom,
+        gmin=conditions.gmin,
+    )  # fmt: skip
+    anode, cathode = card.nodes[:2]
+    if ohms:
+        inner = f"{card.name}#internal"
+        own = (Control("v", anode, inner),)
+        yield Element(f"{card.name}#rs", linear.RESISTOR, anode, inner, own, {"g": 1.0 / ohms}, card)
+        anode = inner
+    yield Element(card.name, diode.DIODE, anode, cathode, (Control("v", anode, cathode),), law, card)
+
+
+def _mosfet(card, conditions):
+    if card.model is None or card.model.type not in ("nmos", "pmos"):
+        raise _error(card, f"'{card.name}' needs a model of type NMOS or PMOS", ".model name NMOS(LEVEL=1 VTO=0.7)")
+    level = card.model.values.get("level", 1)
+    if level != 1:
+        raise _error(
+            card, f"model '{card.model.name}' is of level {level:g}; the fast engine knows level 1",
+            "fit a level-1 card, or run the deck in ngspice itself",
+        )  # fmt: skip
+    _check_model(card, mosfet.MODEL, mosfet.SILENT)
+    sign = 1.0 if card.model.type == "nmos" else -1.0
+    celsius = card.values.get("temp", conditions.celsius + card.values.get("dtemp", 0.0))
+    p = mosfet.parameters(
+        card.model.values, card.values, sign=sign, celsius=celsius, tnom=conditions.tnom, gmin=conditions.gmin
+    )
+    drain, gate, source, bulk = card.nodes[:4]
+    inner = {"drain": drain, "source": source}
+    for end in inner:
+        ohms = p[f"{end}_resistance"]
+        if ohms:
+            outside, inner[end] = inner[end], f"{card.name}#{end}"
+            own = (Control("v", outside, inner[end]),)
+            name = f"{card.name}#r{end[0]}"
+            yield Element(name, linear.RESISTOR, outside, inner[end], own, {"g": 1.0 / ohms}, card)
+    d, s = inner["drain"], inner["source"]
+    controls = tuple(Control("v", x, s) for x in (gate, d, bulk))
+    yield Element(card.name, mosfet.CHANNEL, d, s, controls, p["channel"], card)
+    for end in ("drain", "source"):
+        own = (Control("v", bulk, inner[end]),)
+        name = f"{card.name}#b{end[0]}"
+        yield Element(name, mosfet.BULK, bulk, inner[end], own, p[f"bulk_{end}"], card)
+
+
+def _behavioural(card: FlatCard, expressions: ExpressionDevices):
+    controls: list[Control] = []
+    tree = to_sympy(card.expression, controls)
+    names = tuple(sorted(s.name for s in tree.free_symbols if not _is_control(s.name, len(controls))))
+    missing = [n for n in names if n not in card.values and n not in ("time", "temper")]
+    if missing:
+        raise _error(card, f"'{missing[0]}' is not defined", f".param {missing[0]}=...")
+    values = {n: card.values.get(n, 0.0) for n in names}
+    quantity = "voltage" if card.letter in "be" and card.kind == "v" else "current"
+    if card.letter in "rcl":
+        raise _error(
+            card, f"'{card.name}': a value that depends on voltages is not known here",
+            "write it as a B source: B1 a b i=v(a,b)/(...)",
+        ) if controls else _error(card, f"'{card.name}': its value is not a number")  # fmt: skip
+    device = expressions.get(tree, len(controls), names, quantity)
+    yield Element(card.name, device, *card.nodes[:2], tuple(controls), values, card)
+
+
+def _is_control(name: str, count: int) -> bool:
+    return name.startswith("c") and name[1:].isdigit() and int(name[1:]) < count
+
+
+def _user_device(card: FlatCard, devices: Mapping[str, Device]):
+    device = devices.get(card.kind)
+    if device is None:
+        raise _error(
+            card, f"no subcircuit and no device called '{card.kind}'",
+            "define it with .subckt, .include its file, or pass devices=[...] to Circuit.from_netlist",
+        )  # fmt: skip
+    extra = [n for n in card.values if n not in device.parameters]
+    if extra:
+        raise _error(card, f"device '{card.kind}' has no parameter '{extra[0]}'",
+                     f"parameters: {', '.join(device.parameters)}")  # fmt: skip
+    if device.controls == ("v",):
+        controls = _own(card)
+        if len(card.nodes) != 2:
+            raise _error(card, f"device '{card.kind}' has two terminals, the card names {len(card.nodes)}")
+    else:
+        # X1 n+ n- a b ...: one further pair of nodes for each control of the law.
+        pairs = card.nodes[2:]
+        if len(pairs) != 2 * len(device.controls):
+            raise _error(
+                card, f"device '{card.kind}' needs 2 + {2 * len(device.controls)} nodes, the card names {len(card.nodes)}",
+                f"X1 n+ n- {' '.join(f'{c}+ {c}-' for c in device.controls)} {card.kind}",
+            )  # fmt: skip
+        controls = tuple(Control("v", a, b) for a, b in zip(pairs[::2], pairs[1::2]))
+    yield Element(card.name, device, *card.nodes[:2], controls, dict(card.values), card)
+
+
+_READERS = {
+    "r": _resistor, "c": _capacitor, "l": _inductor, "v": _source, "i": _source, "e": _controlled, "f": _controlled,
+    "g": _controlled, "h": _controlled, "d": _diode, "m": _mosfet, "b": _behavioural, "x": _user_device,
+}  # fmt: skip

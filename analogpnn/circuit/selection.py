@@ -1,0 +1,177 @@
+"""Which sources data drive, which nodes answer, which elements learn: what the `*@` directives select."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from analogpnn.circuit.directives import Directive
+from analogpnn.circuit.elements import Element
+from analogpnn.circuit.flatten import Flat
+from analogpnn.errors import NetlistError
+from analogpnn.units import parse_number
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """One number that learns.
+
+    Parameters
+    ----------
+    name : str
+        ``r1``, ``vb``, ``m1.vto``: what globs for learning rates match.
+    element : str
+    parameter : str
+        As on the card: ``r``, ``dc``, ``vto``.
+    law_parameter : str
+        The device parameter that theta replaces: ``g`` for a resistor.
+    quantity : str
+        ``G`` for a conductance, else the parameter.
+    unit : str
+    """
+
+    name: str
+    element: str
+    parameter: str
+    law_parameter: str
+    quantity: str
+    unit: str
+
+
+def _error(d: Directive, what: str, cure: str | None = None) -> NetlistError:
+    return NetlistError(what, path=d.path, line=d.line, text=d.text, cure=cure)
+
+
+def select_inputs(flat: Flat) -> tuple[str, ...]:
+    """Source names matched by ``*@ input`` globs, in card order."""
+    chosen: dict[str, None] = {}
+    for d in flat.directives:
+        if d.word != "input":
+            continue
+        for pattern in d.arguments:
+            names = [c.name for c in flat.cards if c.letter in "vi" and fnmatchcase(c.name, pattern.lower())]
+            if not names:
+                raise _error(d, f"no V or I source matches '{pattern}'", "inputs are independent sources: V... or I...")
+            chosen.update(dict.fromkeys(names))
+    return tuple(c.name for c in flat.cards if c.name in chosen)
+
+
+_OUTPUT = re.compile(r"v\(\s*([^,()\s]+)\s*(?:,\s*([^,()\s]+)\s*)?\)", re.IGNORECASE)
+
+
+def select_outputs(flat: Flat, numbers: Mapping[str, int]) -> tuple[tuple[str, str], ...]:
+    """Node pairs named by ``*@ output v(a) v(a,b)``."""
+    pairs = []
+    for d in flat.directives:
+        if d.word != "output":
+            continue
+        for argument in d.arguments:
+            match = _OUTPUT.fullmatch(argument)
+            if match is None:
+                raise _error(d, f"'{argument}' is no output", "write v(node) or v(node,node)")
+            pair = tuple("0" if n in (None, "gnd") else n for n in (g and g.lower() for g in match.groups()))
+            for node in pair:
+                if node not in numbers:
+                    raise _error(d, f"there is no node '{node}'", f"nodes: {' '.join(list(numbers)[:20])}")
+            if pair[0] == pair[1]:
+                raise _error(d, f"'{argument}' is always 0 V")
+            pairs.append(pair)
+    return tuple(pairs)
+
+
+def select_trainables(
+    flat: Flat, elements: list[Element], inputs: tuple[str, ...]
+) -> tuple[tuple[Trainable, ...], np.ndarray, np.ndarray]:
+    """Trainables, their start values and bounds, in the order of directives and cards."""
+    found: dict[tuple[str, str], tuple[Trainable, float, float, float]] = {}
+    primary = {e.name: e for e in elements if e.name == e.card.name}
+    for d in flat.directives:
+        if d.word != "train":
+            continue
+        lower, upper = (_bound(d, key) for key in ("min", "max"))
+        if lower is not None and upper is not None and not lower < upper:
+            raise _error(d, f"min={d.options['min']} is not below max={d.options['max']}")
+        for pattern in d.arguments:
+            matched = _matches(d, pattern.lower(), primary)
+            for e, parameter in matched:
+                t = _trainable(d, e, parameter)
+                if e.name in inputs:
+                    raise _error(d, f"'{e.name}' is an input: data drive it, it can't learn as well")
+                if t.quantity == "G":
+                    if lower is None or upper is None or lower < 0:
+                        raise _error(
+                            d, f"'{e.name}': a trainable conductance needs bounds with min >= 0",
+                            "*@ train R* min=0.1u max=10u    (conductances, in siemens)",
+                        )  # fmt: skip
+                start = e.values.get(t.law_parameter, e.device.parameters[t.law_parameter])
+                if t.quantity != "G" and t.parameter in e.card.values and start != e.card.values[t.parameter]:
+                    raise _error(
+                        d, f"'{t.name}': at this temperature the law's value is not the card's, so it can't be trained",
+                        "set .options temp and tnom alike",
+                    )  # fmt: skip
+                low = -np.inf if lower is None else lower
+                high = np.inf if upper is None else upper
+                slack = 1e-12 * max(abs(low), abs(high)) if np.isfinite([low, high]).all() else 0.0
+                if not low - slack <= start <= high + slack:
+                    what = f"{start:.4g} {t.unit}" + (f" (R = {1 / start:.4g} ohm)" if t.quantity == "G" else "")
+                    raise _error(
+                        d, f"'{t.name}' starts at {what}, outside min={low:.4g} max={high:.4g}",
+                        "change the card's value or the bounds",
+                    )  # fmt: skip
+                found[t.element, t.law_parameter] = (t, float(np.clip(start, low, high)), low, high)
+    rows = list(found.values())
+    theta = np.array([r[1] for r in rows], dtype=float)
+    bounds = np.array([[r[2] for r in rows], [r[3] for r in rows]], dtype=float).reshape(2, len(rows))
+    return tuple(r[0] for r in rows), theta, bounds
+
+
+def _bound(d: Directive, key: str) -> float | None:
+    if key not in d.options:
+        return None
+    try:
+        return parse_number(d.options[key])
+    except ValueError:
+        raise _error(d, f"{key}={d.options[key]} is not a number", f"{key}=0.1u") from None
+
+
+def _matches(d: Directive, pattern: str, primary: Mapping[str, Element]) -> list[tuple[Element, str]]:
+    whole = [(e, "") for name, e in primary.items() if fnmatchcase(name, pattern)]
+    if whole and "." not in pattern:
+        return whole
+    if "." in pattern:
+        glob, parameter = pattern.rsplit(".", 1)
+        named = [(e, parameter) for name, e in primary.items() if fnmatchcase(name, glob)]
+        named = [(e, p) for e, p in named if p in e.device.parameters or p in ("r", "g", "dc")]
+        if named:
+            return named
+    if whole:
+        return whole
+    raise _error(d, f"no element matches '{pattern}'", "globs match element names: R*  R1_*  M*.VTO")
+
+
+def _trainable(d: Directive, e: Element, parameter: str) -> Trainable:
+    letter = e.card.letter
+    if letter == "r" and parameter in ("", "r", "g"):
+        return Trainable(e.name, e.name, "r", "g", "G", "S")
+    if letter in "vi":
+        if parameter not in ("", "dc"):
+            raise _error(d, f"'{e.name}' has no parameter '{parameter}'", "sources train their DC value")
+        if len(e.card.waveform):
+            raise _error(d, f"'{e.name}' has a waveform; only a DC value can be trained")
+        return Trainable(e.name, e.name, "dc", "dc", "dc", "V" if letter == "v" else "A")
+    required = [n for n, default in e.device.parameters.items() if default is None]
+    if not parameter and letter == "x" and len(required) == 1:
+        parameter = required[0]
+    if not parameter or parameter not in e.device.parameters:
+        raise _error(
+            d, f"say what of '{e.name}' is to be trained" if not parameter
+            else f"'{e.name}' has no parameter '{parameter}'",
+            f"for example {d.arguments[0]}.{(required or list(e.device.parameters) or ['...'])[0].upper()}; "
+            f"parameters: {' '.join(e.device.parameters)}",
+        )  # fmt: skip
+    unit = e.device.units.get(parameter, "")
+    return Trainable(f"{e.name}.{parameter}", e.name, parameter, parameter, parameter, unit)

@@ -1,0 +1,209 @@
+"""A device is a formula.
+
+The law is written as in a textbook and read once; current, derivatives, charge, co-content and force follow
+from it by sympy, and are turned into NumPy functions on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import sympy
+
+from analogpnn.devices.generate import numpy_function
+from analogpnn.errors import NetlistError
+from analogpnn.expression import parse, to_sympy
+
+
+@dataclass(frozen=True)
+class Junction:
+    """A control voltage across a pn junction, so that Newton's method may limit it.
+
+    Parameters
+    ----------
+    control : int
+        Which control.
+    saturation, slope : str
+        The parameters holding the saturation current [A] and n k T / q [V].
+    sign : str
+        A parameter holding +1 or -1 that multiplies the control, or '' for +1.
+    """
+
+    control: int
+    saturation: str
+    slope: str
+    sign: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Device:
+    """A law ``current(controls; parameters)`` or ``voltage(controls; parameters)`` of one branch.
+
+    A branch runs from n+ to n-. A *current* law gives the current through it; a *voltage* law gives the voltage
+    across it, and its current becomes an unknown. Controls are what the law depends on: for a two-terminal
+    element the branch voltage ``v`` alone, otherwise any voltages or branch currents named in `controls`.
+
+    Parameters
+    ----------
+    name : str
+    current, voltage : str or sympy.Expr
+        The law (exactly one of the two), in SPICE's expression language: ``+ - * / ** ?: exp tanh min ...``.
+    parameters : mapping
+        Name -> default value, None where a value must be given.
+    units : mapping
+        Parameter -> unit, for reports.
+    controls : tuple of str
+        Names the law uses for its controls.
+    charge : str or sympy.Expr
+        Charge [C] stored at n+ for a current law, flux [Wb] (in terms of the branch current ``i``) for a voltage law.
+    force : mapping
+        Parameter -> declared d(co-content)/d(parameter), for laws that have no co-content of their own.
+    junctions, step : limits for Newton's method: pn junctions, and the largest change [V] of any control per
+        iteration (0: none).
+
+    Examples
+    --------
+    >>> saturating = Device("saturating", current="G * vs * tanh(v / vs)",
+    ...                     parameters={"G": None, "vs": 0.3}, units={"G": "S", "vs": "V"})
+    >>> saturating.expression
+    g*vs*tanh(v/vs)
+    >>> saturating.force_law("g")
+    vs**2*log(cosh(v/vs))
+    """
+
+    name: str
+    current: str | sympy.Expr = ""
+    voltage: str | sympy.Expr = ""
+    parameters: Mapping[str, float | None] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    controls: tuple[str, ...] = ("v",)
+    charge: str | sympy.Expr = ""
+    force: Mapping[str, str | sympy.Expr] = field(default_factory=dict)
+    junctions: tuple[Junction, ...] = ()
+    step: float = 0.0
+
+    def __post_init__(self):
+        if bool(str(self.current)) == bool(str(self.voltage)):
+            raise NetlistError(f"device '{self.name}' needs either a current law or a voltage law")
+        for name in ("parameters", "units", "force"):
+            object.__setattr__(self, name, {k.lower(): v for k, v in getattr(self, name).items()})
+        object.__setattr__(self, "controls", tuple(c.lower() for c in self.controls))
+        known = set(self.parameters) | set(self.controls)
+        unknown = sorted(s.name for s in self.expression.free_symbols if s.name not in known)
+        if unknown:
+            raise NetlistError(
+                f"device '{self.name}': the law uses '{unknown[0]}', which is neither a parameter nor a control",
+                cure=f"parameters: {', '.join(self.parameters) or 'none'}; controls: {', '.join(self.controls)}",
+            )
+
+    @property
+    def is_voltage(self) -> bool:
+        """Whether the law gives a voltage, so that the current is an unknown."""
+        return bool(str(self.voltage))
+
+    @cached_property
+    def expression(self) -> sympy.Expr:
+        """The law."""
+        return self._read(self.voltage if self.is_voltage else self.current)
+
+    @cached_property
+    def charge_expression(self) -> sympy.Expr:
+        """Charge q(controls) [C], or flux(i) [Wb] of a voltage law."""
+        return self._read(self.charge) if str(self.charge) else sympy.Integer(0)
+
+    def _read(self, law: str | sympy.Expr) -> sympy.Expr:
+        if isinstance(law, sympy.Expr):
+            return law
+        controls: list = []
+        tree = to_sympy(parse(law), controls, textbook=True)
+        if controls:
+            raise NetlistError(
+                f"device '{self.name}': a law names its controls ({', '.join(self.controls)}), not nodes",
+                text=law,
+            )
+        return tree
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """The symbol of a control or parameter."""
+        return sympy.Symbol(name, real=True)
+
+    @cached_property
+    def slopes(self) -> tuple[sympy.Expr, ...]:
+        """d law / d control, one per control."""
+        return tuple(sympy.diff(self.expression, self.symbol(c)) for c in self.controls)
+
+    @cached_property
+    def is_affine(self) -> bool:
+        """Whether the law is affine in its controls (then one factorisation serves every sample)."""
+        controls = {self.symbol(c) for c in self.controls}
+        return all(not (s.free_symbols & controls) for s in self.slopes)
+
+    @property
+    def is_two_terminal(self) -> bool:
+        """Whether the branch voltage is the only control."""
+        return not self.is_voltage and self.controls == ("v",)
+
+    def force_law(self, parameter: str) -> sympy.Expr | None:
+        """d(co-content)/d(parameter), or None where the device has none.
+
+        The co-content of a two-terminal element is the integral of i dv from 0 to v; of a current source
+        ``theta`` it is ``theta * v``, so its force is the branch voltage itself.
+        """
+        if parameter in self.force:
+            return self._read(self.force[parameter])
+        if not self.is_two_terminal:
+            return None
+        v = self.symbol("v")
+        slope = sympy.diff(self.expression, self.symbol(parameter))
+        # As sinh/cosh sympy finds log(cosh v); as tanh it finds a form that cancels badly.
+        slope = slope.replace(sympy.tanh, lambda u: sympy.sinh(u) / sympy.cosh(u))
+        primitive = sympy.integrate(slope, v)
+        if primitive.has(sympy.Integral):
+            raise NetlistError(
+                f"device '{self.name}': sympy can't integrate d i/d {parameter} to a force",
+                cure=f'declare it: Device(..., force={{"{parameter}": "..."}})',
+            )
+        return primitive - primitive.subs(v, 0)
+
+    @cached_property
+    def law(self):
+        """Compiled ``(*controls, *parameters) -> (value, d/d control 1, ...)``."""
+        return self._compile((self.expression, *self.slopes))
+
+    @cached_property
+    def charge_law(self):
+        """Compiled ``(*controls, *parameters) -> (charge, d/d control 1, ...)``."""
+        names = ("i",) if self.is_voltage else self.controls
+        q = self.charge_expression
+        return self._compile((q, *(sympy.diff(q, self.symbol(c)) for c in names)), names)
+
+    def parameter_law(self, parameter: str):
+        """Compiled ``(*controls, *parameters) -> (d law / d parameter,)``."""
+        return self._memo(
+            ("parameter", parameter),
+            lambda: self._compile((sympy.diff(self.expression, self.symbol(parameter)),)),
+        )
+
+    def force_function(self, parameter: str):
+        """Compiled ``(*controls, *parameters) -> (force,)``, or None."""
+
+        def build():
+            law = self.force_law(parameter)
+            return None if law is None else self._compile((law,), self.controls or ("v",))
+
+        return self._memo(("force", parameter), build)
+
+    @cached_property
+    def _functions(self) -> dict:
+        return {}
+
+    def _memo(self, key, build):
+        if key not in self._functions:
+            self._functions[key] = build()
+        return self._functions[key]
+
+    def _compile(self, expressions, controls=None):
+        names = (*(self.controls if controls is None else controls), *self.parameters)
+        return numpy_function([self.symbol(n) for n in names], expressions)

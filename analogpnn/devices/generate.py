@@ -1,0 +1,78 @@
+"""From sympy expressions to one NumPy function.
+
+sympy's own `lambdify` returns a scalar for a constant derivative and evaluates `Piecewise` through the slow
+`numpy.select`; both are mended here, in the one place where functions are generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import sympy
+from sympy.printing.numpy import NumPyPrinter
+
+
+class _Printer(NumPyPrinter):
+    def _print_Piecewise(self, expr):
+        *pieces, (last, _) = expr.args
+        text = self._print(last)
+        for value, condition in reversed(pieces):
+            text = f"numpy.where({self._print(condition)}, {self._print(value)}, {text})"
+        return text
+
+    def _nested(self, name, arguments):
+        text = self._print(arguments[0])
+        for a in arguments[1:]:
+            text = f"numpy.{name}({text}, {self._print(a)})"
+        return text
+
+    def _print_Max(self, expr):
+        return self._nested("maximum", expr.args)
+
+    def _print_Min(self, expr):
+        return self._nested("minimum", expr.args)
+
+    def _print_Heaviside(self, expr):
+        return f"numpy.heaviside({self._print(expr.args[0])}, 0.5)"
+
+
+def source(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> str:
+    """The generated function as Python text, common subexpressions shared."""
+    names = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(arguments)}
+    expressions = [sympy.sympify(e).xreplace(names) for e in expressions]
+    # Piecewise branches must not be shared across their conditions' borders: cse only touches common parts,
+    # which are evaluated everywhere anyway by numpy.where.
+    shared, reduced = sympy.cse(expressions, symbols=(sympy.Symbol(f"t{k}") for k in range(10**6)))
+    printer = _Printer({"fully_qualified_modules": True, "inline": True, "allow_unknown_functions": False})
+    lines = [f"def law({', '.join(str(n) for n in names.values())}):"]
+    lines += [f"    {name} = {printer.doprint(value)}" for name, value in shared]
+    lines.append("    return (" + " ".join(f"{printer.doprint(e)}," for e in reduced) + ")")
+    return "\n".join(lines)
+
+
+def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> Callable:
+    """One function returning a tuple of arrays, each of the arguments' broadcast shape.
+
+    The attribute ``text`` holds the generated source, to print and read.
+
+    Examples
+    --------
+    >>> x, g = sympy.symbols("x g", real=True)
+    >>> f = numpy_function([x, g], [g * x, g])
+    >>> f(np.array([1.0, 2.0]), 3.0)
+    (array([3., 6.]), array([3., 3.]))
+    """
+    text = source(arguments, expressions)
+    namespace: dict = {"numpy": np}
+    # The text was printed by sympy from an expression tree; nothing a user typed is compiled.
+    exec(compile(text, "<generated law>", "exec"), namespace)  # noqa: S102
+    law = namespace["law"]
+
+    def evaluate(*values):
+        shape = np.broadcast_shapes(*(np.shape(v) for v in values))
+        with np.errstate(all="ignore"):
+            return tuple(np.broadcast_to(r, shape) if np.shape(r) != shape else r for r in law(*values))
+
+    evaluate.text = text
+    return evaluate

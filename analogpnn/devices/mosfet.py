@@ -1,0 +1,171 @@
+"""The level-1 MOSFET (Shichman and Hodges) as ngspice computes it at an operating point.
+
+The card expands into a channel, two bulk junctions and two series resistors, each an element of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, log, sqrt
+
+from analogpnn.devices.device import Device, Junction
+from analogpnn.expression import parse, to_sympy
+from analogpnn.units import BOLTZMANN, CHARGE, KELVIN, thermal_voltage
+
+
+def _forward(gs: str, ds: str, bs: str) -> str:
+    """Channel current for ds >= 0: cut-off, saturation, triode; threshold raised by the body effect."""
+    body = f"({bs} <= 0 ? sqrt(phi - ({bs} <= 0 ? {bs} : 0)) : max(0, sqrt(phi) - {bs}/(2*sqrt(phi))))"
+    over = f"({gs} - (p*vto - gamma*sqrt(phi)) - gamma*{body})"
+    scale = f"(m*kp*w/leff*(1 + lambda*{ds}))"
+    return (
+        f"({over} <= 0 ? 0 : {over} <= {ds} ? {scale}*{over}**2/2 : {scale}*{ds}*({over} - {ds}/2))"
+    )
+
+
+def _channel() -> str:
+    # Drain and source change places when the channel is reversed; p = +1 (NMOS) or -1 (PMOS) flips all signs.
+    forward = _forward("(p*vgs)", "(p*vds)", "(p*vbs)")
+    reverse = _forward("(p*(vgs - vds))", "(-p*vds)", "(p*(vbs - vds))")
+    return f"p*(p*vds >= 0 ? {forward} : -{reverse})"
+
+
+def _gate_force() -> str:
+    """Integral of d i/d vgs over the channel voltage, sources of non-reciprocity (vbs, gs seen from s) held.
+
+    In triode d i/d vgs = beta vds, so the force is beta vds**2 / 2; beyond saturation it grows linearly.
+    An approximation: with its gate referred to ground the channel has no exact co-content.
+    """
+    beta = "(m*kp*w/leff)"
+
+    def over(gs, bs):
+        body = f"({bs} <= 0 ? sqrt(phi - ({bs} <= 0 ? {bs} : 0)) : max(0, sqrt(phi) - {bs}/(2*sqrt(phi))))"
+        return f"max(0, {gs} - (p*vto - gamma*sqrt(phi)) - gamma*{body})"
+
+    def half(gs, ds, bs):
+        o = over(gs, bs)
+        return f"{beta}*({o} <= {ds} ? {o}*({ds} - {o}/2) : {ds}**2/2)"
+
+    forward = half("(p*vgs)", "(p*vds)", "(p*vbs)")
+    reverse = half("(p*(vgs - vds))", "(-p*vds)", "(p*(vbs - vds))")
+    return f"p*(p*vds >= 0 ? {forward} : {reverse})"
+
+
+def _law(text: str):
+    return to_sympy(parse(text), [], textbook=True)
+
+
+CHANNEL = Device(
+    "mosfet channel",
+    current=_law(_channel()),
+    controls=("vgs", "vds", "vbs"),
+    parameters={
+        "vto": None, "kp": None, "gamma": 0.0, "phi": 0.6, "lambda": 0.0, "w": None, "leff": None, "p": 1.0, "m": 1.0,
+    },
+    units={"vto": "V", "kp": "A/V^2", "w": "m", "leff": "m"},
+    force={"vto": f"-({_gate_force()})", "vgs": _gate_force()},
+    step=2.0,
+)  # fmt: skip
+"""Level-1 channel: i = KP W/Leff (1 + lambda vds) (vgs - vth - vds/2) vds in triode, square law in saturation."""
+
+BULK = Device(
+    "bulk junction",
+    current="p*(p*v > -3*vt ? is*(exp(p*v/vt) - 1) : -is) + gmin*v",
+    parameters={"is": None, "vt": None, "gmin": 1e-12, "p": 1.0},
+    units={"is": "A", "vt": "V", "gmin": "S"},
+    junctions=(Junction(0, "is", "vt", "p"),),
+)
+"""Bulk to drain or source. Constant below -3 Vt, unlike the diode's cubic tail: so ngspice has it."""
+
+MODEL = {
+    "vto": 0.0, "kp": 2e-5, "gamma": None, "phi": None, "lambda": 0.0, "rd": 0.0, "rs": 0.0, "rsh": 0.0, "is": 1e-14,
+    "js": 0.0, "ld": 0.0, "tox": None, "nsub": None, "uo": 600.0, "tpg": 1.0, "nss": 0.0, "tnom": None, "level": 1,
+}  # fmt: skip
+SILENT = {
+    "cbd", "cbs", "pb", "cgso", "cgdo", "cgbo", "cj", "mj", "cjsw", "mjsw", "fc", "kf", "af", "xj", "theta", "nlev",
+    "gdsnoi", "vt0",
+}  # fmt: skip
+
+_REFERENCE = 300.15  # K: where the silicon band-gap formulas below are anchored
+
+
+def _band_gap(kelvin: float) -> float:
+    return 1.16 - 7.02e-4 * kelvin**2 / (kelvin + 1108.0)
+
+
+def _potential_shift(kelvin: float) -> float:
+    gap = _band_gap(kelvin)
+    k = BOLTZMANN / CHARGE  # eV/K
+    arg = 1.1150877 / (2 * k * _REFERENCE) - gap / (2 * k * kelvin)
+    return -2 * k * kelvin * (1.5 * log(kelvin / _REFERENCE) + arg)
+
+
+def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, float]:
+    """KP, GAMMA, PHI and VTO, computed from TOX and NSUB where the card gives those instead."""
+    out = {k: model.get(k, d) for k, d in MODEL.items()}
+    if "vto" not in model and "vt0" in model:
+        out["vto"] = model["vt0"]
+    kelvin = tnom + KELVIN
+    tox = model.get("tox")
+    if tox:
+        cox = 3.9 * 8.854214871e-12 / tox
+        if "kp" not in model:
+            out["kp"] = out["uo"] * cox * 1e-4
+        nsub = model.get("nsub")
+        if nsub:
+            vt = BOLTZMANN * kelvin / CHARGE
+            gap = _band_gap(kelvin)
+            if "phi" not in model:
+                out["phi"] = max(0.1, 2 * vt * log(nsub * 1e6 / 1.45e16))
+            fermi = sign * 0.5 * out["phi"]
+            work = 3.2
+            if out["tpg"] != 0:
+                work = 3.25 + 0.5 * gap - sign * out["tpg"] * 0.5 * gap
+            contact = work - (3.25 + 0.5 * gap + fermi)
+            if "gamma" not in model:
+                out["gamma"] = sqrt(2 * 11.70 * 8.854214871e-12 * CHARGE * nsub * 1e6) / cox
+            if "vto" not in model and "vt0" not in model:
+                flat = contact - out["nss"] * 1e4 * CHARGE / cox
+                out["vto"] = flat + sign * (out["gamma"] * sqrt(out["phi"]) + out["phi"])
+    out["phi"] = 0.6 if out["phi"] is None else out["phi"]
+    out["gamma"] = 0.0 if out["gamma"] is None else out["gamma"]
+    return out
+
+
+def parameters(
+    model: Mapping[str, float], instance: Mapping[str, float], *, sign: float, celsius: float, tnom: float, gmin: float
+) -> dict[str, dict[str, float] | float]:
+    """Law parameters of channel and junctions and the two series resistances, from card and model."""
+    tnom = model.get("tnom", tnom)
+    p = process(model, sign, tnom)
+    m, w, l = instance.get("m", 1.0), instance.get("w", 1e-4), instance.get("l", 1e-4)
+    vt = thermal_voltage(celsius)
+    vto, kp, phi, saturation, density = p["vto"], p["kp"], p["phi"], p["is"], p["js"]
+    if celsius != tnom:
+        kelvin, nominal = celsius + KELVIN, tnom + KELVIN
+        gap, gap_nominal = _band_gap(kelvin), _band_gap(nominal)
+        phi_0 = (phi - _potential_shift(nominal)) / (nominal / _REFERENCE)
+        hot_phi = kelvin / _REFERENCE * phi_0 + _potential_shift(kelvin)
+        vbi = vto - sign * p["gamma"] * sqrt(phi) + 0.5 * (gap_nominal - gap) + sign * 0.5 * (hot_phi - phi)
+        vto, phi = vbi + sign * p["gamma"] * sqrt(hot_phi), hot_phi
+        kp /= (kelvin / nominal) ** 1.5
+        grow = exp(-gap / vt + gap_nominal / thermal_voltage(tnom))
+        saturation, density = saturation * grow, density * grow
+    areas = instance.get("ad", 0.0), instance.get("as", 0.0)
+    by_density = density and areas[0] and areas[1]
+    drain, source = (density * a for a in areas) if by_density else (saturation, saturation)
+    junction = {"vt": vt, "gmin": gmin, "p": sign}
+    resistances = []
+    for name, squares in (("rd", instance.get("nrd", 1.0)), ("rs", instance.get("nrs", 1.0))):
+        ohms = p[name] if name in model and p[name] else p["rsh"] * squares
+        resistances.append(ohms / m)
+    return {
+        "channel": {
+            "vto": vto, "kp": kp, "gamma": p["gamma"], "phi": phi, "lambda": p["lambda"],
+            "w": w, "leff": l - 2 * p["ld"], "p": sign, "m": m,
+        },
+        "bulk_drain": {"is": m * drain, **junction},
+        "bulk_source": {"is": m * source, **junction},
+        "drain_resistance": resistances[0],
+        "source_resistance": resistances[1],
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Engines find operating points: ``equilibrium(circuit, theta, inputs, boundary) -> OperatingPoint``."""

@@ -1,0 +1,54 @@
+"""What every engine does first: arrays of the right shape, or a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.errors import ExperimentError
+
+
+def prepare(
+    circuit: Circuit, theta: ArrayLike | None, inputs: ArrayLike | None, boundary: Boundary
+) -> tuple[np.ndarray, np.ndarray, Boundary, tuple[int, ...]]:
+    """Check and complete the arguments of ``equilibrium``.
+
+    Returns
+    -------
+    theta : (..., n_trainable), inputs : (..., n_inputs), boundary with float arrays, batch shape
+    """
+    theta = _array("theta", circuit.theta if theta is None else theta, circuit.n_trainable, "trainables")
+    inputs = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
+    shapes = [theta.shape[:-1], inputs.shape[:-1]]
+    if not isinstance(boundary, Free):
+        if not circuit.n_outputs:
+            raise ExperimentError(
+                "the netlist names no outputs to impose anything on", cure="*@ output v(node)"
+            )
+        name = "voltages" if isinstance(boundary, Clamp) else "currents"
+        values = _array(name, getattr(boundary, name), circuit.n_outputs, "outputs")
+        boundary = replace(boundary, **{name: values})
+        shapes.append(values.shape[:-1])
+    assert isinstance(boundary, Free | Clamp | Inject)
+    try:
+        batch = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ExperimentError(
+            f"batch shapes {shapes} of theta, inputs and boundary don't broadcast"
+        ) from None
+    return theta, inputs, boundary, batch
+
+
+def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.ndim == 0 or values.shape[-1] != width:
+        raise ExperimentError(
+            f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}"
+        )
+    if not np.isfinite(values).all():
+        raise ExperimentError(f"{name} holds values that are not finite")
+    return values

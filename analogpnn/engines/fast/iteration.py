@@ -1,0 +1,70 @@
+"""Newton's method on a batch: converged samples leave, the others go on.
+
+One step linearises every law at the controls the limiter allowed, solves, and limits again. A sample is done when
+the solved controls agree with those it was linearised at: the step that finds this has squared the error once more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analogpnn.engines.fast.laws import Laws
+
+RELATIVE, ABSOLUTE = 1e-9, 1e-9
+"""Agreement of controls [V/V, V]; Newton's next error is of the order of its square over nVt."""
+
+
+def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap: float = 0.0):
+    """Iterate until every sample has converged or `max_steps` are used.
+
+    Parameters
+    ----------
+    system : Reduced or Full
+    state : what ``system.begin`` returned, for the whole batch
+    start : ndarray, shape (B, n_in)
+        Port voltages to begin at.
+    cap : float
+        Largest change of a control per step [V]; 0 for none beyond the devices' own limits.
+
+    Returns
+    -------
+    x : ndarray (B, n_free), done : ndarray (B,) of bool, controls : ndarray (B, n_in), steps : int
+    """
+    batch = len(start)
+    rows = np.arange(batch)
+    done = np.zeros(batch, dtype=bool)
+    x = np.full((batch, system.linear_size), np.nan)
+    controls = np.array(start)
+    at = laws.element_controls(start)
+    steps = 0
+    for steps in range(1, max_steps + 1):
+        tangent = laws.tangent(at)
+        with np.errstate(all="ignore"):
+            u = system.step(state, laws, tangent, rows)
+            new = laws.element_controls(u)
+            error = np.zeros(len(rows))
+            for fresh, past in zip(new, at):
+                for f, p in zip(fresh, past):
+                    gap = np.abs(f - p) - RELATIVE * np.abs(f)
+                    error = np.maximum(error, gap.max(axis=1))
+        ok = error <= ABSOLUTE
+        bad = ~np.isfinite(error)
+        if ok.any():
+            found = rows[ok]
+            with np.errstate(all="ignore"):
+                currents = tangent.offset + laws.times(tangent, u)
+                x[found] = system.finish(state, currents, rows)[ok]
+            controls[found] = u[ok]
+            done[found] = True
+        stay = ~ok & ~bad
+        if not stay.any():
+            break
+        nxt = laws.limit(new, at, system.resistance)
+        if cap:
+            nxt = [[p + np.clip(f - p, -cap, cap) for f, p in zip(fs, ps)] for fs, ps in zip(nxt, at)]
+        if stay.all():
+            at = nxt
+        else:
+            at = [[c[stay] for c in group] for group in nxt]
+            rows = rows[stay]
+    return x, done, controls, steps

@@ -1,0 +1,155 @@
+"""The nonlinear laws of a circuit, evaluated on a batch and linearised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from analogpnn.engines.fast import limiting
+from analogpnn.engines.fast.assembly import Structure
+from analogpnn.engines.fast.ports import Ports
+
+
+@dataclass(frozen=True, eq=False)
+class Tangent:
+    """i(u) ~ offset + D u at the ports.
+
+    offset : (B, n_out); slopes : per group, per control (B, n), not yet summed into D.
+    """
+
+    offset: np.ndarray
+    slopes: list[list[np.ndarray]]
+
+
+class Laws:
+    """Laws with their parameters for one theta, and the way from elements to ports."""
+
+    def __init__(self, s: Structure, p: Ports, parameters: list[list[np.ndarray]]):
+        self.groups = [s.circuit.groups[k] for k in s.nonlinear]
+        self.parameters = [parameters[k] for k in s.nonlinear]
+        self.ports = p
+        self.sum_out, self.sum_slopes = [], []
+        for places, signs, out, out_signs in p.slots:
+            n = len(out)
+            self.sum_out.append(_selector(n, out, out_signs, p.n_out))
+            per_control = []
+            for c_places, c_signs in zip(places, signs):
+                if p.square:
+                    per_control.append(_selector(n, out, np.ones(n), p.n_out))
+                else:
+                    flat = out * p.n_in + c_places
+                    per_control.append(
+                        sp.csr_matrix(
+                            (out_signs * c_signs, (np.arange(n), flat)), shape=(n, p.n_out * p.n_in)
+                        )
+                    )
+            self.sum_slopes.append(per_control)
+
+    def element_controls(self, u: np.ndarray) -> list[list[np.ndarray]]:
+        """Controls of every element, per group, from port voltages (B, n_in)."""
+        return [
+            [sign * u[:, place] for place, sign in zip(places, signs)]
+            for places, signs, _, _ in self.ports.slots
+        ]
+
+    def tangent(self, at: list[list[np.ndarray]]) -> Tangent:
+        """Linearise around the given element controls."""
+        batch = at[0][0].shape[0]
+        offset = np.zeros((batch, self.ports.n_out))
+        slopes = []
+        for g, (controls, values, total) in enumerate(zip(at, self.parameters, self.sum_out)):
+            value, *d = self.groups[g].device.law(*controls, *values)
+            for slope, c in zip(d, controls):
+                value = value - slope * c
+            offset += _apply(value, total)
+            slopes.append(d)
+        return Tangent(offset, slopes)
+
+    def diagonal(self, t: Tangent) -> np.ndarray:
+        """D as (B, n_out), for square ports."""
+        return sum(_apply(d[0], total[0]) for d, total in zip(t.slopes, self.sum_slopes))
+
+    def matrix(self, t: Tangent) -> np.ndarray:
+        """D as (B, n_out, n_in)."""
+        p = self.ports
+        if p.square:
+            full = np.zeros((t.offset.shape[0], p.n_out, p.n_in))
+            k = np.arange(p.n_out)
+            full[:, k, k] = self.diagonal(t)
+            return full
+        flat = sum(
+            _apply(d, total) for ds, totals in zip(t.slopes, self.sum_slopes) for d, total in zip(ds, totals)
+        )
+        return np.asarray(flat).reshape(-1, p.n_out, p.n_in)
+
+    def times(self, t: Tangent, u: np.ndarray) -> np.ndarray:
+        """D u at the ports (B, n_out), without forming D."""
+        total = np.zeros_like(t.offset)
+        for slopes, controls, selector in zip(t.slopes, self.element_controls(u), self.sum_out):
+            total += _apply(sum(d * c for d, c in zip(slopes, controls)), selector)
+        return total
+
+    def sparse_slopes(self, t: Tangent):
+        """Sample number -> D as a sparse (n_out, n_in) matrix."""
+        rows = [np.concatenate([out] * len(places)) for places, _, out, _ in self.ports.slots]
+        columns = [places.ravel() for places, _, _, _ in self.ports.slots]
+        signs = [(signs * o).ravel() for _, signs, _, o in self.ports.slots]
+        r, c, s = np.concatenate(rows), np.concatenate(columns), np.concatenate(signs)
+        shape = (self.ports.n_out, self.ports.n_in)
+
+        def matrix(k: int) -> sp.csr_matrix:
+            values = np.concatenate([d[k] for slopes in t.slopes for d in slopes])
+            return sp.csr_matrix((s * values, (r, c)), shape=shape)
+
+        return matrix
+
+    def limit(self, new: list[list[np.ndarray]], old: list[list[np.ndarray]], resistance: np.ndarray | None):
+        """Where to linearise next; `resistance` (n_out,) as seen from square ports, if it is known."""
+        limited = []
+        for g, (fresh, past) in enumerate(zip(new, old)):
+            device = self.groups[g].device
+            out = list(fresh)
+            if device.step:
+                out = [p + np.clip(f - p, -device.step, device.step) for f, p in zip(fresh, past)]
+            names = list(device.parameters)
+            for j in device.junctions:
+                values = self.parameters[g]
+                saturation, slope = values[names.index(j.saturation)], values[names.index(j.slope)]
+                sign = values[names.index(j.sign)] if j.sign else 1.0
+                f, p = sign * fresh[j.control], sign * past[j.control]
+                if resistance is None:
+                    out[j.control] = sign * limiting.logarithmic(f, p, saturation, slope)
+                    continue
+                r = resistance[self.ports.slots[g][2]]
+                # The junction's own current on the tangent it was solved with.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    e = np.exp(np.minimum(p / slope, 700.0))
+                    current = saturation * (e - 1.0) + saturation * e / slope * (f - p)
+                    on_line = limiting.on_load_line(f + r * current, r, saturation, slope)
+                out[j.control] = sign * np.where(f > 0, np.where(np.isfinite(on_line), on_line, p), f)
+            limited.append(out)
+        return limited
+
+
+def _selector(n: int, places: np.ndarray, signs: np.ndarray, width: int):
+    if len(np.unique(places)) == n:
+        return places, signs, width
+    if n * width <= 20000:
+        m = np.zeros((n, width))
+        m[np.arange(n), places] = signs
+        return m
+    return sp.csr_matrix((signs, (np.arange(n), places)), shape=(n, width))
+
+
+def _apply(values: np.ndarray, selector):
+    """Sum element values (B, n) into ports (B, width)."""
+    if isinstance(selector, np.ndarray):
+        return values @ selector
+    if sp.issparse(selector):
+        return (selector.T @ values.T).T
+    places, signs, width = selector
+    out = np.zeros((values.shape[0], width))
+    out[:, places] = signs * values
+    return out

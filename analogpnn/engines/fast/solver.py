@@ -1,0 +1,192 @@
+"""One theta, one boundary type: eliminate, iterate, fall back, and put the unknowns together."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
+from analogpnn.engines.fast.iteration import iterate
+from analogpnn.engines.fast.laws import Laws
+from analogpnn.engines.fast.ports import Ports, ports
+from analogpnn.engines.fast.systems import DENSE_LIMIT, Factor, Full, Reduced
+from analogpnn.errors import ConvergenceError, NetlistError
+
+_structures: WeakKeyDictionary[Circuit, dict[bool, tuple[Structure, Ports]]] = WeakKeyDictionary()
+
+
+def _compiled(circuit: Circuit, clamped: bool) -> tuple[Structure, Ports]:
+    known = _structures.setdefault(circuit, {})
+    if clamped not in known:
+        s = structure(circuit, clamped)
+        if clamped:
+            _check_clamp(circuit, s)
+        known[clamped] = (s, ports(s))
+    return known[clamped]
+
+
+def _check_clamp(circuit: Circuit, s: Structure):
+    fixed = set(s.known_nodes.tolist()) | {circuit.n_unknowns}
+    for (a, b), names in zip(circuit.output_numbers.T, circuit.outputs):
+        if int(a) in fixed and int(b) in fixed:
+            raise NetlistError(f"output v({','.join(names)}) is held by voltage sources: it can't be clamped")
+
+
+class Solver:
+    """Everything that theta fixes, ready for batches of inputs.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    theta : ndarray, shape (n_trainable,)
+    clamped : bool
+        Whether ideal sources hold the outputs.
+    """
+
+    def __init__(self, circuit: Circuit, theta: np.ndarray, clamped: bool):
+        self.circuit, self.theta = circuit, theta
+        self.structure, self.ports = _compiled(circuit, clamped)
+        self.parameters = circuit.parameters(theta)
+        self.linear = Linear(self.structure, self.parameters)
+        self.laws = Laws(self.structure, self.ports, self.parameters)
+        n, k = len(self.structure.free), self.ports.n_in
+        self.system = None
+        if not self.structure.nonlinear:
+            self.factor = _regular(Factor, self.linear.matrix)
+            self.explanation = f"linear: one factorisation of {n} unknowns, all samples as right-hand sides"
+            if self.factor is None:
+                raise NetlistError("the circuit's equations are singular", path=circuit.path,
+                                   cure="look for a loop of ideal sources or amplifiers")  # fmt: skip
+            return
+        if k <= n and k <= 1000:
+            self.system = _regular(Reduced, self.linear, self.ports)
+            self.explanation = f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {'diagonal' if self.ports.square else 'coupled'} laws"
+        if self.system is None:
+            self.system = Full(self.structure, self.linear, self.ports)
+            kind = "dense, all samples at once" if n <= DENSE_LIMIT else "sparse, sample by sample"
+            self.explanation = f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), {kind}"
+
+    def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start: np.ndarray | None, max_steps: int):
+        """Unknowns (B, n_unknowns) for inputs (B, n_inputs); `imposed` are clamp voltages or injected currents."""
+        s, batch = self.structure, len(inputs)
+        parameters = self.circuit.parameters(self.theta, inputs) if inputs.shape[1] else self.parameters
+        currents, voltages = (None, imposed) if s.clamped else (imposed, None)
+        b = right_hand_side(s, parameters, currents, voltages, (batch,))
+        known = self._known(parameters, batch)
+        b_free = b[:, s.free] - (self.linear.to_known @ known.T).T
+        if self.system is None:
+            x_free, injected = self.factor.solve(b_free), None
+        else:
+            known_controls = (self.ports.read_known @ known.T).T
+            x_free = self._nonlinear(b_free, known_controls, start, max_steps)
+            u = (self.ports.read_free @ x_free.T).T + known_controls
+            tangent = self.laws.tangent(self.laws.element_controls(u))
+            injected = tangent.offset + self.laws.times(tangent, u)
+        x = np.zeros((batch, s.n + 1))
+        x[:, s.free] = x_free
+        x[:, s.known_nodes] = known
+        if len(s.known_nodes):
+            # Kirchhoff's law at the held nodes gives the current of the sources that hold them.
+            leaving = (self.linear.full[s.known_nodes] @ x.T).T - b[:, s.known_nodes]
+            if injected is not None:
+                leaving += (self.ports.inject_all[s.known_nodes] @ injected.T).T
+            x[:, s.known_branches] = -leaving * s.known_signs
+        return x[:, : self.circuit.n_unknowns]
+
+    def _known(self, parameters, batch: int) -> np.ndarray:
+        s = self.structure
+        g, places = s.known_slots
+        if g < 0:
+            return np.zeros((batch, 0))
+        return np.broadcast_to(parameters[g][0][..., places] * s.known_signs, (batch, len(places)))
+
+    def _nonlinear(self, b_free, known_controls, start, max_steps) -> np.ndarray:
+        controls = np.zeros_like(known_controls)
+        if start is not None:
+            s = self.structure
+            padded = np.zeros((len(start), s.n + 1))
+            padded[:, : start.shape[1]] = start
+            controls = (self.ports.read_free @ padded[:, s.free].T).T + known_controls
+        state = self.system.begin(b_free, known_controls)
+        x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
+        if not done.all():
+            hard = np.flatnonzero(~done)
+            x[hard] = self._continuation(b_free[hard], known_controls[hard], max_steps, hard)
+        return x
+
+    def _continuation(self, b, known, max_steps: int, samples: np.ndarray) -> np.ndarray:
+        """Samples plain Newton could not settle: small steps, then gmin stepping, then source stepping."""
+        full = Full(self.structure, self.linear, self.ports)
+        x = np.full(b.shape, np.nan)
+        done = np.zeros(len(b), dtype=bool)
+        for attempt in (self._small_steps, self._gmin_stepping, self._source_stepping):
+            left = np.flatnonzero(~done)
+            found, ok = attempt(full, b[left], known[left], max_steps)
+            x[left[ok]] = found[ok]
+            done[left[ok]] = True
+            if done.all():
+                return x
+        raise self._failure(full, b, known, samples, int(np.flatnonzero(~done)[0]))
+
+    def _small_steps(self, full, b, known, max_steps):
+        state = full.begin(b, known)
+        x, done, _, _ = iterate(full, self.laws, state, np.zeros_like(known), 10 * max_steps, cap=0.1)
+        return x, done
+
+    def _gmin_stepping(self, full, b, known, max_steps):
+        controls = np.zeros_like(known)
+        state = full.begin(b, known)
+        x, done = np.full(b.shape, np.nan), np.zeros(len(b), dtype=bool)
+        try:
+            for shunt in (*10.0 ** -np.arange(2.0, 13.0), 0.0):
+                full.shunt = shunt
+                x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps)
+        finally:
+            full.shunt = 0.0
+        return x, done
+
+    def _source_stepping(self, full, b, known, max_steps):
+        controls = np.zeros_like(known)
+        x, done = np.full(b.shape, np.nan), np.zeros(len(b), dtype=bool)
+        for part in np.linspace(0.02, 1.0, 50):
+            state = full.begin(part * b, part * known)
+            x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, cap=0.5)
+        return x, done
+
+    def _failure(self, full, b, known, samples, k: int) -> ConvergenceError:
+        state = full.begin(b[k : k + 1], known[k : k + 1])
+        at = self.laws.element_controls(np.zeros_like(known[k : k + 1]))
+        u = known[k : k + 1]
+        for _ in range(50):
+            tangent = self.laws.tangent(at)
+            u = full.step(state, self.laws, tangent, np.array([0]))
+            if not np.isfinite(u).all():
+                break
+            at = self.laws.limit(self.laws.element_controls(u), at, None)
+        tangent = self.laws.tangent(at)
+        residual = np.abs(
+            (self.linear.matrix @ np.nan_to_num(full._x).T).T
+            + (self.ports.inject_free @ tangent.offset.T).T + (self.ports.inject_free @ self.laws.times(tangent, u).T).T
+            - b[k : k + 1]
+        )[0]  # fmt: skip
+        residual = np.where(np.isfinite(residual), residual, np.inf)
+        nodes = self.structure.free[self.structure.free < self.circuit.n_nodes]
+        worst = int(np.argmax(residual[: len(nodes)])) if len(nodes) else 0
+        node = self.circuit.nodes[nodes[worst]] if len(nodes) else "?"
+        return ConvergenceError(
+            f"no operating point found by Newton's method, small steps, gmin stepping and source stepping: "
+            f"sample {samples[k]}, node '{node}', KCL residual {residual[worst]:.1e} A",
+            sample=int(samples[k]), node=node, residual=float(residual[worst]), path=self.circuit.path,
+            cure="check the values near that node; a latch or an amplifier with positive feedback has no stable point "
+            "to find, and a start from a known operating point (start=...) may help",
+        )  # fmt: skip
+
+
+def _regular(make, *arguments):
+    """make(*arguments), or None where its matrix is singular."""
+    try:
+        return make(*arguments)
+    except np.linalg.LinAlgError:
+        return None

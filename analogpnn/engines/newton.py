@@ -1,0 +1,130 @@
+"""The fast engine: operating points of a whole batch by Newton's method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.circuit.operating_point import OperatingPoint
+from analogpnn.engines.arguments import prepare
+from analogpnn.engines.fast.solver import Solver
+
+
+@dataclass(frozen=True, eq=False)
+class Newton:
+    """Modified nodal analysis, batched, one algorithm per structure, chosen by itself.
+
+    Solves Kirchhoff's current law A^T i(A v; theta) = j with the branch equations of sources, for all samples at
+    once. What is linear in the circuit is eliminated once per theta; Newton's method runs on the nonlinear ports, or on
+    all unknowns where that is cheaper. Junctions are limited along their load lines. Samples that do not converge are
+    taken up again with smaller steps, then gmin stepping, then source stepping.
+
+    Parameters
+    ----------
+    max_steps : int
+        Newton steps per attempt.
+
+    Examples
+    --------
+    >>> from analogpnn import Circuit, Netlist, Newton
+    >>> text = '''divider
+    ... *@ input V1
+    ... *@ output v(out)
+    ... V1 in 0 1
+    ... R1 in out 10k
+    ... R2 out 0 10k
+    ... '''
+    >>> circuit = Circuit.from_netlist(Netlist.from_text(text))
+    >>> Newton().equilibrium(circuit, circuit.theta, [[1.0], [2.0]]).outputs
+    array([[0.5],
+           [1. ]])
+    """
+
+    max_steps: int = 100
+    _memo: dict = field(default_factory=dict, init=False, repr=False)
+
+    def equilibrium(
+        self,
+        circuit: Circuit,
+        theta: ArrayLike | None = None,
+        inputs: ArrayLike | None = None,
+        boundary: Boundary = Free(),  # noqa: B008  (a frozen record)
+        start: OperatingPoint | None = None,
+    ) -> OperatingPoint:
+        """Find where the circuit settles.
+
+        Parameters
+        ----------
+        circuit : Circuit
+        theta : array_like, shape (n_trainable,) or (R, 1, n_trainable), optional
+            Values of the trainables; those of the netlist's cards if left out. With leading axes: an ensemble.
+        inputs : array_like, shape (..., n_inputs), optional
+            [V or A]; the cards' values if left out.
+        boundary : Free, Clamp or Inject
+            What is imposed on the outputs.
+        start : OperatingPoint, optional
+            Where to start from, for instance the free equilibrium for a nudged one.
+
+        Returns
+        -------
+        OperatingPoint
+
+        Raises
+        ------
+        ConvergenceError
+            Naming sample, node and residual.
+        """
+        theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
+        members = theta.reshape(-1, theta.shape[-1])
+        flat_inputs = np.broadcast_to(inputs, (*batch, circuit.n_inputs)).reshape(-1, circuit.n_inputs)
+        imposed = _imposed(boundary, batch, circuit.n_outputs)
+        x0 = None
+        if start is not None:
+            x0 = np.broadcast_to(start.unknowns, (*batch, circuit.n_unknowns + 1)).reshape(
+                -1, circuit.n_unknowns + 1
+            )
+        clamped = isinstance(boundary, Clamp)
+        if len(members) == 1:
+            solver = self._solver(circuit, members[0], clamped)
+            x = solver.solve(flat_inputs, imposed, x0, self.max_steps)
+        else:
+            # An ensemble: which member each sample of the flattened batch belongs to.
+            which = np.broadcast_to(np.arange(len(members)).reshape(theta.shape[:-1]), batch).ravel()
+            x = np.empty((len(which), circuit.n_unknowns))
+            for k, member in enumerate(members):
+                rows = np.flatnonzero(which == k)
+                solver = Solver(circuit, member, clamped)
+                x[rows] = solver.solve(
+                    flat_inputs[rows],
+                    None if imposed is None else imposed[rows],
+                    None if x0 is None else x0[rows],
+                    self.max_steps,
+                )
+        x = x.reshape(*batch, circuit.n_unknowns)
+        n = circuit.n_nodes
+        return OperatingPoint(circuit, theta, inputs, boundary, x[..., :n], x[..., n:])
+
+    def explain(self, circuit: Circuit) -> str:
+        """Which algorithm this circuit gets, and why, in a sentence."""
+        return Solver(circuit, circuit.theta, False).explanation
+
+    def _solver(self, circuit: Circuit, theta: np.ndarray, clamped: bool) -> Solver:
+        # The free and the nudged phases of a training step share theta, so they share the elimination.
+        known = self._memo.get(clamped)
+        if known is not None and known[0] is circuit and np.array_equal(known[1], theta):
+            return known[2]
+        solver = Solver(circuit, theta, clamped)
+        self._memo[clamped] = (circuit, theta.copy(), solver)
+        return solver
+
+
+def _imposed(boundary: Boundary, batch, n_outputs: int) -> np.ndarray | None:
+    if isinstance(boundary, Free):
+        return None
+    values = boundary.voltages if isinstance(boundary, Clamp) else boundary.currents
+    assert isinstance(boundary, Clamp | Inject)
+    return np.broadcast_to(values, (*batch, n_outputs)).reshape(-1, n_outputs)

@@ -1,0 +1,249 @@
+"""The engine that is ngspice itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.circuit.operating_point import OperatingPoint
+from analogpnn.circuit.sweep import Sweep, sweep
+from analogpnn.engines.arguments import prepare
+from analogpnn.engines.ngspice import pool, words
+from analogpnn.errors import AnalogError, ConvergenceError, SimulatorError
+
+KLU_NODES = 200  # from here on KLU beats SPARSE in a sweep
+NUMBERS_PER_DECK = 2_000_000  # what ngspice keeps of one sweep: 16 MB
+SAMPLES_PER_DECK = 500  # a source interpolated at sample k is off by k roundings
+SAMPLES_PER_WORKER = 8  # fewer are not worth loading the deck in one more worker
+
+
+@dataclass(frozen=True)
+class Ngspice:
+    """Operating points by ngspice, in worker processes.
+
+    Solves the same equations as `Newton`: Kirchhoff's laws with the devices' own laws,
+    ``A^T i(A v; theta) = j``, by ngspice's modified nodal analysis. A batch is one deck and one sweep.
+
+    Parameters
+    ----------
+    workers : int
+        Processes that may work at the same time.
+    library : str, optional
+        The shared library's file; found by itself if not given (environment NGSPICE_LIBRARY_PATH, then
+        ``libngspice.so.0`` and its like).
+    reltol : float
+        Relative tolerance. An answer of a sweep is off by about half of it, so the default is far tighter
+        than ngspice's own 1e-3 and costs one iteration more. Below 1e-15 ngspice no longer converges.
+    vntol, abstol : float
+        Absolute tolerances [V], [A].
+    max_steps : int
+        Newton iterations for one point (ngspice's itl1 and itl2).
+    timeout : float
+        Seconds that one deck may take before its worker is ended.
+    klu : bool, optional
+        Whether to use the KLU solver, where the build has it; by default for circuits of 200 nodes and more.
+
+    Examples
+    --------
+    >>> from analogpnn.circuit.netlist import Netlist
+    >>> text = '''divider
+    ... *@ input V1
+    ... *@ output v(out)
+    ... V1 in 0 1
+    ... R1 in out 10k
+    ... R2 out 0 10k
+    ... '''
+    >>> circuit = Circuit.from_netlist(Netlist.from_text(text))
+    >>> engine = Ngspice(workers=2)
+    >>> engine.equilibrium(circuit, circuit.theta, [[1.0], [3.0]]).outputs    # doctest: +SKIP
+    array([[0.5],
+           [1.5]])
+    """
+
+    workers: int = 1
+    library: str | None = None
+    reltol: float = 1e-11
+    vntol: float = 1e-14
+    abstol: float = 1e-17
+    max_steps: int = 1000
+    timeout: float = 60.0
+    klu: bool | None = None
+
+    def info(self) -> pool.Info:
+        """Which ngspice this is: library, version, KLU or not."""
+        return pool.info(self.library)
+
+    def equilibrium(
+        self,
+        circuit: Circuit,
+        theta: np.ndarray | None = None,
+        inputs: np.ndarray | None = None,
+        boundary: Boundary = Free(),  # noqa: B008  (frozen, without fields)
+        start: OperatingPoint | None = None,
+    ) -> OperatingPoint:
+        """Find where the circuit settles.
+
+        Parameters
+        ----------
+        circuit : Circuit
+        theta : ndarray, shape (..., n_trainable), optional
+            [S], [V], ... as each trainable declares; the circuit's own by default. One deck is loaded for
+            each theta.
+        inputs : ndarray, shape (..., n_inputs), optional
+            [V] or [A]; the values on the cards by default. Leading axes of theta, inputs and boundary
+            broadcast.
+        boundary : Free, Clamp or Inject
+            What is imposed on the outputs.
+        start : OperatingPoint, optional
+            Where to look first. Each sample then starts from the one before it, as in any sweep.
+
+        Returns
+        -------
+        OperatingPoint
+
+        Raises
+        ------
+        ConvergenceError
+            Naming the first sample without an operating point.
+        SimulatorError
+            ngspice is missing, refuses the deck, dies or takes too long.
+        """
+        theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
+        imposed = _imposed(boundary)
+        n = int(np.prod(batch, dtype=int))
+        flat_inputs = _flatten(inputs, batch)
+        flat_imposed = None if imposed is None else _flatten(imposed, batch)
+        flat_start = None
+        if start is not None:
+            flat_start = _flatten(np.asarray(start.node_voltages, dtype=float), batch)
+        found = np.empty((n, circuit.n_unknowns))
+
+        def solve(job: tuple[np.ndarray, np.ndarray]) -> AnalogError | None:
+            parameters, samples = job
+            part = None if flat_imposed is None else flat_imposed[samples]
+            first = None if flat_start is None else flat_start[samples[0]]
+            try:
+                found[samples] = self._sweep(
+                    circuit, parameters, flat_inputs[samples], _with(boundary, part), first, samples
+                )
+            except AnalogError as error:
+                return error
+            return None
+
+        errors = [e for e in _each(solve, self._jobs(circuit, theta, batch), self.workers) if e is not None]
+        if errors:
+            raise min(errors, key=_place)
+        unknowns = found.reshape(*batch, circuit.n_unknowns)
+        volts, amps = unknowns[..., : circuit.n_nodes], unknowns[..., circuit.n_nodes :]
+        return OperatingPoint(circuit, theta, inputs, boundary, volts, amps)
+
+    def _jobs(self, circuit: Circuit, theta: np.ndarray, batch: tuple[int, ...]):
+        """(theta of one deck, numbers of its samples), cut so that all workers have something to do."""
+        n = int(np.prod(batch, dtype=int))
+        if not n:
+            return []
+        members = int(np.prod(theta.shape[:-1], dtype=int))
+        rows = theta.reshape(members, theta.shape[-1])
+        which = np.broadcast_to(np.arange(members).reshape(theta.shape[:-1]), batch).reshape(n)
+        limit = max(1, min(SAMPLES_PER_DECK, NUMBERS_PER_DECK // max(1, circuit.n_unknowns)))
+        jobs = []
+        for member in range(members):
+            samples = np.flatnonzero(which == member) if members > 1 else np.arange(n)
+            if not len(samples):
+                continue
+            parts = -(-len(samples) // limit)
+            if members < self.workers:
+                wanted = min(-(-self.workers // members), len(samples) // SAMPLES_PER_WORKER)
+                parts = max(parts, wanted)
+            jobs += [(rows[member], part) for part in np.array_split(samples, parts)]
+        return jobs
+
+    def _sweep(self, circuit, theta, inputs, boundary, start, samples) -> np.ndarray:
+        """One deck: (len(samples), n_unknowns)."""
+        worker = pool.acquire(self.library)
+        try:
+            deck = sweep(
+                circuit, theta, inputs, boundary, options=self._options(circuit, worker.info), start=start
+            )
+            names = [*deck.nodes, *deck.sources]
+            try:
+                answer = worker.job(deck.lines, names, self.timeout)
+            except pool.WorkerDied as death:
+                raise words.died(death.how, death.words, deck.cards, deck.spelt) from None
+        finally:
+            pool.release(worker, self.library)
+        return _read(answer, deck, names, samples)
+
+    def _options(self, circuit: Circuit, info: pool.Info) -> dict[str, float | None]:
+        options: dict[str, float | None] = {
+            "reltol": self.reltol,
+            "vntol": self.vntol,
+            "abstol": self.abstol,
+            "itl1": float(self.max_steps),
+            "itl2": float(self.max_steps),
+        }
+        if info.klu and (circuit.n_nodes >= KLU_NODES if self.klu is None else self.klu):
+            options["klu"] = None
+        return options
+
+
+def _read(answer: pool.Answer, deck: Sweep, names: list[str], samples: np.ndarray) -> np.ndarray:
+    """The answer's numbers, (len(samples), len(names)), or the error that explains why there are none."""
+    said = [*answer.loading, *answer.running]
+    if not answer.plot and not any("aborted" in word for word in answer.running):
+        raise words.refused(said, deck.cards, deck.spelt)
+    found = max((len(v) for v in answer.vectors.values()), default=0)
+    if found < len(samples) + 1 and names:
+        raise words.unsolved(answer.running, found, samples, deck.cards, deck.spelt)
+    node = words.floating(answer.running)
+    if node is not None:
+        raise SimulatorError(
+            f"no unique operating point: ngspice's matrix is singular at '{deck.spelt.get(node, node)}'",
+            cure="Check that every node has a DC path to ground.",
+        )
+    missing = [name for name in names if name not in answer.vectors]
+    if missing:
+        raise SimulatorError(
+            f"ngspice gave no '{missing[0]}'", text=words.essence(said, deck.spelt) or None,
+            cure="This is a fault of the deck writer or of this ngspice's version; please report it.",
+        )  # fmt: skip
+    if not names:
+        return np.empty((len(samples), 0))
+    values = np.array([answer.vectors[name] for name in names]).T[1:]
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        raise ConvergenceError(
+            f"ngspice's answer is not a number: sample {samples[bad[0]]}", sample=int(samples[bad[0]])
+        )
+    return values
+
+
+def _each(function: Callable, jobs: list, workers: int) -> list:
+    if workers <= 1 or len(jobs) <= 1:
+        return [function(job) for job in jobs]
+    with ThreadPoolExecutor(min(workers, len(jobs))) as threads:
+        return list(threads.map(function, jobs))
+
+
+def _place(error: AnalogError) -> float:
+    sample = getattr(error, "sample", None)
+    return -1.0 if sample is None else float(sample)
+
+
+def _flatten(array: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
+    return np.broadcast_to(array, (*batch, array.shape[-1])).reshape(-1, array.shape[-1])
+
+
+def _imposed(boundary: Boundary) -> np.ndarray | None:
+    if isinstance(boundary, Clamp):
+        return boundary.voltages
+    return boundary.currents if isinstance(boundary, Inject) else None
+
+
+def _with(boundary: Boundary, values: np.ndarray | None) -> Boundary:
+    return boundary if values is None else type(boundary)(values)

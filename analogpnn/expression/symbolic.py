@@ -1,0 +1,239 @@
+"""Tree to sympy: what a B source's expression means, so that it can be differentiated.
+
+The rules are those of ngspice's B sources: ``x^y``, ``x**y`` and ``pow(x,y)`` are ``|x|^y``, ``pwr(x,y)``
+keeps the sign of x, ``u(0)`` is 1/2, comparisons and logic give 1 or 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import sympy
+
+from analogpnn.errors import NetlistError
+from analogpnn.expression.evaluate import BUILT_IN, CHOICE, require, unknown_function
+from analogpnn.expression.parse import parse
+from analogpnn.expression.tree import (
+    Call,
+    Chain,
+    Conditional,
+    Function,
+    Name,
+    Node,
+    Number,
+    Probe,
+    Unary,
+    inline,
+)
+
+
+class Control(NamedTuple):
+    """A quantity an expression reads: v(a,b) of two nodes ('0' is ground), or i(a) of a source."""
+
+    kind: str
+    a: str
+    b: str
+
+
+class _Steps:
+    """A step function, of slope zero (sympy alone leaves an unevaluable ``Derivative(floor(x))``)."""
+
+    def fdiff(self, argindex=1):
+        return sympy.Integer(0)
+
+
+class Floor(_Steps, sympy.floor):
+    """Largest integer not above the argument."""
+
+
+class Ceiling(_Steps, sympy.ceiling):
+    """Smallest integer not below the argument."""
+
+
+def _power(x, y):
+    """|x|^y: for an even integer y that is x^y, which differentiates more simply."""
+    return x**y if x.is_nonnegative or (y.is_integer and y.is_even) else sympy.Abs(x) ** y
+
+
+def _atanh(x):
+    return sympy.atanh(x)
+
+
+_SYMPY = {
+    "abs": sympy.Abs,
+    "sqrt": sympy.sqrt,
+    "exp": sympy.exp,
+    "ln": sympy.log,
+    "log": sympy.log,
+    "log10": lambda x: sympy.log(x) / sympy.log(10),
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "asin": sympy.asin,
+    "acos": sympy.acos,
+    "atan": sympy.atan,
+    "arctan": sympy.atan,
+    "atan2": sympy.atan2,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "tanh": sympy.tanh,
+    "asinh": sympy.asinh,
+    "acosh": sympy.acosh,
+    "atanh": sympy.atanh,
+    "min": sympy.Min,
+    "max": sympy.Max,
+    "pow": _power,
+    "pwr": lambda x, y: sympy.sign(x) * sympy.Abs(x) ** y,
+    "sqr": lambda x: x**2,
+    "sgn": sympy.sign,
+    "u": lambda x: sympy.Heaviside(x, sympy.Rational(1, 2)),
+    "uramp": lambda x: sympy.Max(x, 0),
+    "floor": Floor,
+    "ceil": Ceiling,
+    "int": lambda x: sympy.sign(x) * Floor(sympy.Abs(x)),
+    # Half-way cases go to the even neighbour in ngspice and up here: no expression in v can tell.
+    "nint": lambda x: Floor(x + sympy.Rational(1, 2)),
+}
+_CONSTANTS = {"pi": sympy.pi, "e": sympy.E}
+_COMPARE = {"==": sympy.Eq, "!=": sympy.Ne, "<": sympy.Lt, "<=": sympy.Le, ">": sympy.Gt, ">=": sympy.Ge}
+
+
+def to_sympy(
+    expression: Node | str,
+    controls: list[Control],
+    functions: Mapping[str, Function] | None = None,
+    *,
+    textbook: bool = False,
+) -> sympy.Expr:
+    """An expression as a sympy one.
+
+    Parameters
+    ----------
+    expression : Node or str
+    controls : list of Control
+        Every v() and i() is appended once and stands in the result as the symbol ``c0``, ``c1``, ... of its
+        place.
+    functions : Mapping[str, Function], optional
+        The user's own functions; they are written out.
+    textbook : bool
+        Read x^y as in a textbook, keeping the sign of an odd power, instead of ngspice's |x|^y. For laws of
+        devices; never for cards.
+
+    Returns
+    -------
+    sympy.Expr
+        Of the real symbols ``c0, ...`` and the expression's names, in lower case (``pi`` and ``e`` are
+        constants).
+
+    Raises
+    ------
+    NetlistError
+
+    Examples
+    --------
+    >>> controls = []
+    >>> current = to_sympy("i0*(exp(v(a,k)/vt) - 1)", controls)
+    >>> current.diff("c0") if not controls else current.diff(sympy.Symbol("c0", real=True))
+    i0*exp(c0/vt)/vt
+    """
+    node = parse(expression) if isinstance(expression, str) else expression
+    try:
+        return _Reader(controls, textbook).number(inline(node, functions or {}))
+    except RecursionError:
+        raise NetlistError("an expression is nested too deeply") from None
+    except (
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+        OverflowError,
+    ) as error:  # sympy's own refusals, min(zoo, 1) say
+        raise NetlistError(f"an expression has no meaning: {error}") from None
+
+
+class _Reader:
+    __slots__ = ("controls", "index", "power")
+
+    def __init__(self, controls: list[Control], textbook: bool):
+        self.power = sympy.Pow if textbook else _power
+        self.controls, self.index = controls, {control: k for k, control in enumerate(controls)}
+
+    def number(self, node: Node) -> sympy.Expr:
+        kind = type(node)
+        if kind is Number:
+            value = node.value
+            # an integer exponent gives v**2 the derivative 2*v and not 2.0*v**1.0
+            return (
+                sympy.Integer(int(value))
+                if value == int(value) and abs(value) < 2**31
+                else sympy.Float(value)
+            )
+        if kind is Name:
+            return _CONSTANTS.get(node.name) or sympy.Symbol(node.name, real=True)
+        if kind is Probe:
+            return self.control(node)
+        if kind is Chain:
+            return self.chain(node)
+        if kind is Unary and node.operator == "-":
+            return -self.number(node.operand)
+        if kind is Conditional:
+            return self.choice(node.test, node.yes, node.no)
+        if kind is Call:
+            if node.function in CHOICE:
+                require(node, 3, 3)
+                return self.choice(*node.arguments)
+            if node.function not in _SYMPY:
+                raise unknown_function(node)
+            require(node, *BUILT_IN[node.function][:2])
+            return _SYMPY[node.function](*[self.number(n) for n in node.arguments])
+        return sympy.Piecewise((1, self.truth(node)), (0, True))
+
+    def control(self, node: Probe) -> sympy.Expr:
+        if node.kind == "v" and node.a == node.b:
+            return sympy.Integer(0)
+        control = Control(node.kind, node.a, node.b)
+        k = self.index.setdefault(control, len(self.controls))
+        if k == len(self.controls):
+            self.controls.append(control)
+        return sympy.Symbol(f"c{k}", real=True)
+
+    def chain(self, node: Chain) -> sympy.Expr:
+        op = node.rest[0][0]
+        if op in "+-":  # one flat Add: adding a thousand terms one by one is quadratic
+            terms = [self.number(right) if op == "+" else -self.number(right) for op, right in node.rest]
+            return sympy.Add(self.number(node.first), *terms)
+        if op in "*/%^":
+            result = self.number(node.first)
+            for op, right in node.rest:
+                y = self.number(right)
+                if op == "*":
+                    result = result * y
+                elif op == "/":
+                    result = result / y
+                elif op == "^":
+                    result = self.power(result, y)
+                else:  # C's fmod, the sign of the dividend
+                    quotient = result / y
+                    result = result - y * sympy.sign(quotient) * Floor(sympy.Abs(quotient))
+            return result
+        return sympy.Piecewise((1, self.truth(node)), (0, True))
+
+    def choice(self, test: Node, yes: Node, no: Node) -> sympy.Expr:
+        return sympy.Piecewise((self.number(yes), self.truth(test)), (self.number(no), True))
+
+    def truth(self, node: Node):
+        """The node as a condition: what a comparison says, or `not zero`."""
+        kind = type(node)
+        if kind is Unary and node.operator == "!":
+            return sympy.Not(self.truth(node.operand))
+        if kind is Chain and node.rest[0][0] in ("&&", "||"):
+            join = sympy.And if node.rest[0][0] == "&&" else sympy.Or
+            return join(self.truth(node.first), *[self.truth(right) for _, right in node.rest])
+        if kind is Chain and node.rest[0][0] in _COMPARE:
+            result = self.number(node.first)
+            for k, (op, right) in enumerate(node.rest):
+                if k:  # a < b < c compares the truth of a < b with c, as in C
+                    result = sympy.Piecewise((1, result), (0, True))
+                result = _COMPARE[op](result, self.number(right))
+            return result
+        return sympy.Ne(self.number(node), 0)

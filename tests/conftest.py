@@ -1,0 +1,23 @@
+"""What several test files share."""
+
+import os
+
+import pytest
+
+from analogpnn.errors import SimulatorError
+
+
+@pytest.fixture(scope="session")
+def ngspice():
+    """The ngspice that is there; tests that need it skip without, or fail if ANALOGPNN_REQUIRE_NGSPICE=1.
+
+    Whole files: ``pytestmark = pytest.mark.usefixtures("ngspice")``.
+    """
+    from analogpnn.engines.ngspice.pool import info
+
+    try:
+        return info()
+    except SimulatorError as error:
+        if os.environ.get("ANALOGPNN_REQUIRE_NGSPICE") == "1":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
