@@ -9,11 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError
 from analogpnn.progress import TrainingProgress
@@ -106,20 +107,20 @@ def check(
     if json:
         _print_json(summary)
         return
-    table = Table(show_header=False, box=None, title=circuit.title.strip() or None, title_justify="left")
+    rows = [("title", circuit.title.strip())]
     total = sum(summary["elements"].values())
     table.add_row(
         "elements", f"{total}: " + ", ".join(f"{n} {kind}" for kind, n in summary["elements"].items())
     )
-    table.add_row("nodes", f"{circuit.n_nodes}: {_few(circuit.nodes)}")
-    table.add_row("inputs", f"{circuit.n_inputs}: {_few(circuit.inputs)}" if circuit.inputs else "none")
+    rows.append(("nodes", f"{circuit.n_nodes}: {_few(circuit.nodes)}"))
+    rows.append(("inputs", f"{circuit.n_inputs}: {_few(circuit.inputs)}" if circuit.inputs else "none"))
     table.add_row(
         "outputs", f"{circuit.n_outputs}: {_few(summary['outputs'])}" if circuit.outputs else "none"
     )
-    table.add_row("trainable", _trainable_text(circuit) or "none")
-    table.add_row("temperature", f"{circuit.temperature:g} C")
+    rows.append(("trainable", _trainable_text(circuit) or "none"))
+    rows.append(("temperature", f"{circuit.temperature:g} C"))
     for note in circuit.notes:
-        table.add_row("note", note)
+        rows.append(("note", note))
     _out().print(table)
 
 
@@ -172,9 +173,9 @@ def op(
     table.add_column("")
     table.add_column("", justify="right")
     for name, value in nodes.items():
-        table.add_row(f"v({name})", f"{value:.9g} V")
+        rows.append((f"v({name})", f"{value:.9g} V"))
     for name, value in branches.items():
-        table.add_row(f"i({name})", f"{value:.9g} A")
+        rows.append((f"i({name})", f"{value:.9g} A"))
     _out().print(table)
 
 
@@ -231,25 +232,25 @@ def _run_table(run, exported: list[str]) -> Table:
         "trained",
         f"{record['name']}: {record['epochs']} epochs in {record['wall_seconds']:.1f} s, {record['rule']}",
     )
-    table.add_row("train loss", f"{final['train_loss']:.4g}")
-    table.add_row("test loss", f"{final['test_loss']:.4g} ({record['tested_on']})")
+    rows.append(("train loss", f"{final['train_loss']:.4g}"))
+    rows.append(("test loss", f"{final['test_loss']:.4g} ({record['tested_on']})"))
     if "test_accuracy" in final:
-        table.add_row("test accuracy", f"{100 * final['test_accuracy']:.1f} %")
+        rows.append(("test accuracy", f"{100 * final['test_accuracy']:.1f} %"))
     if "verified" in record:
-        table.add_row("verified", _verified_text(record["verified"], record["versions"].get("ngspice")))
+        rows.append(("verified", _verified_text(record["verified"], record["versions"].get("ngspice"))))
     for note in record["notes"]:
-        table.add_row("note", note)
-    table.add_row("netlist", str(run.file(TRAINED)))
+        rows.append(("note", note))
+    rows.append(("netlist", str(run.file(TRAINED))))
     for path in exported:
-        table.add_row("exported", path)
-    table.add_row("directory", str(run.directory))
+        rows.append(("exported", path))
+    rows.append(("directory", str(run.directory)))
     return table
 
 
 def _verified_text(verified: dict[str, Any], simulator: str | None) -> str:
     if "error" in verified:
         return f"FAILED: {verified['error']}"
-    name = (simulator or "ngspice").split(",")[0] if verified["engine"] == "ngspice" else verified["engine"]
+    name = f"ngspice {simulator or ''}".strip() if verified["engine"] == "ngspice" else verified["engine"]
     verdict = "agrees" if verified["passed"] else f"FAILED for {verified['failed']} samples"
     return (
         f"{name} {verdict}: largest deviation {verified['largest_deviation']:.2g} V "
@@ -290,7 +291,7 @@ def export(
     else:
         circuit = _circuit(source, param, allow_include)
         inputs, outputs = circuit.input_values[None, :], None
-        if to == "bench":
+        if to == "bench" and circuit.outputs:
             from analogpnn.experiment import make_engine
 
             outputs = make_engine("fast").equilibrium(circuit, circuit.theta, inputs).outputs
@@ -357,9 +358,9 @@ def verify(
         table = Table(show_header=False, box=None)
         for row in result["checks"]:
             verdict = "PASS" if row["passed"] else "FAIL"
-            table.add_row(verdict, row["text"])
+            rows.append((verdict, row["text"]))
         for note in result["notes"]:
-            table.add_row("note", note)
+            rows.append(("note", note))
         _out().print(table)
     if not result["passed"]:
         raise typer.Exit(1)
@@ -400,13 +401,21 @@ def _pair(pair: tuple[str, str]) -> str:
     return f"v({pair[0]})" if pair[1] == "0" else f"v({pair[0]},{pair[1]})"
 
 
-def _out() -> Console:
-    # names as h[3] are no markup; a pipe gets lines as long as they are
-    return Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _err() -> Console:
-    return Console(stderr=True, markup=False, highlight=False, soft_wrap=not sys.stderr.isatty())
+def _print_rows(rows: Sequence[tuple[str, str]], align: Literal["left", "right"] = "left") -> None:
+    """Two columns: wrapped to fit a terminal, one line each in a pipe."""
+    if sys.stdout.isatty():
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(justify=align)
+        for name, text in rows:
+            table.add_row(Text(name), Text(text))  # as text: a node called h[3] is no markup
+        Console(highlight=False).print(table)
+        return
+    left = max((len(name) for name, _ in rows), default=0)
+    right = max((len(text) for _, text in rows), default=0) if align == "right" else 0
+    for name, text in rows:
+        for k, line in enumerate(text.splitlines() or [""]):
+            print(f"{name if k == 0 else '':<{left}}  {line:>{right}}")
 
 
 def _print_json(value: Any) -> None:

@@ -315,11 +315,12 @@ def versions() -> dict[str, str]:
 
 
 def find_ngspice() -> str | None:
-    """Which libngspice there is, in words; None without one."""
-    from analogpnn.engines.ngspice import pool
+    """Version of the libngspice that is there, like ``39`` or ``46 with KLU``; None without one."""
+    from analogpnn.engines.ngspice.pool import info
     from analogpnn.errors import SimulatorError
 
     try:
-        return str(pool.info())
+        found = info()
     except SimulatorError:
         return None
+    return f"{found.version or 'of unknown version'}{' with KLU' if found.klu else ''}"

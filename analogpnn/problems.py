@@ -102,7 +102,7 @@ def nonlinear_regression(
         How many inputs the function has; 0: as many as the circuit (or 1 without a circuit).
     test_fraction : float
     """
-    from analogpnn.expression import evaluate, parse
+    from analogpnn.expression import evaluate, parse  # imported on use: it brings sympy
 
     count = variables or (1 if circuit is None else circuit.n_inputs)
     x = _uniform("nonlinear-regression", stream(seed, "problem"), samples, count, inputs)

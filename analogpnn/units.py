@@ -30,8 +30,8 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 def parse_number(text: str) -> float:
     """Read a SPICE number: decimal text, engineering suffix, unit.
 
-    The value is the float nearest to the decimal text with its exponent shifted, so that ``4.7u`` is exactly
-    4.7e-6 (which 4.7 * 1e-6 is not).
+    The value is the float nearest to the decimal text with its exponent shifted, so that ``4.7n`` is exactly
+    4.7e-9 (which 4.7 * 1e-9 is not).
 
     Parameters
     ----------

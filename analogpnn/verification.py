@@ -52,7 +52,7 @@ def verify_run(run: Run, *, tolerance: float | None = None, samples: int | None 
         found = replay(
             circuit, circuit.theta, inputs, outputs, engine=make_engine("ngspice"), tolerance=limit
         )
-        checks.append(_check(simulator.split(",")[0], found))
+        checks.append(_check(f"ngspice {simulator}", found))
     try:
         ngspice_program()
     except SimulatorError:
@@ -81,7 +81,7 @@ def verify_netlist(circuit: Circuit, *, tolerance: float | None = None) -> dict[
     )
     found = Replay(np.abs(np.atleast_2d(spice - fast)), TOLERANCE if tolerance is None else tolerance)
     node = circuit.nodes[int(np.argmax(found.deviations[0]))] if circuit.nodes else ""
-    check = _check((find_ngspice() or "ngspice").split(",")[0], found)
+    check = _check(f"ngspice {find_ngspice()}", found)
     check["text"] += f", all nodes compared with the fast engine; the largest at '{node}'"
     return _result([check], [])
 

@@ -1,8 +1,8 @@
 """A stranger's circuit and engine: resistors between nodes, solved densely, in a few lines.
 
-It has what the contracts ask for and nothing else, so the tests that use it say that rules and training need no
-more than that. It also knows what a real engine needn't: complex currents, a conductance as a nudge, the exact
-gradient in closed form.
+It has what the contracts ask for and nothing else, so the tests that use it say that rules and training need
+no more than that. It also knows what a real engine needn't: complex currents, a conductance as a nudge, the
+exact gradient in closed form.
 """
 
 from __future__ import annotations

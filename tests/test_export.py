@@ -21,7 +21,7 @@ from analogpnn.export.verify import is_bench
 NETLIST = """differential pair of nodes behind odd names
 *@ input  V-1 V2
 *@ output v(x1.n,q+) v(out)
-*@ train  R* min=0.1u max=1m
+*@ train  R? min=0.1u max=1m
 *@ train  Vb min=-1 max=1
 .param big=20k
 V-1 a-b 0 DC 1
@@ -50,7 +50,7 @@ def circuit():
 def trained(circuit):
     """Circuit, theta, inputs and the outputs that training saw."""
     rng = np.random.default_rng(1)
-    theta = np.where(circuit.bounds[0] > 0, rng.uniform(1e-5, 1e-3, 4), 0.2345678901234567)
+    theta = np.where(circuit.bounds[0] > 0, rng.uniform(1e-5, 1e-3, circuit.n_trainable), 0.2345678901234567)
     theta = circuit.snap(circuit.clip(theta))
     inputs = rng.uniform(-1, 1, (5, 2))
     return circuit, theta, inputs, Newton().equilibrium(circuit, theta, inputs).outputs

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from linear_network import LinearEngine, lattice, measure
 
+from analogpnn import Circuit, Netlist, Newton
+from analogpnn.circuit import local
 from analogpnn.circuit.boundary import Clamp, Inject
 from analogpnn.circuit.local import Local
+from analogpnn.engines import adjoint
 from analogpnn.errors import ExperimentError
 from analogpnn.learning import (
     RULES,
@@ -153,7 +156,11 @@ def test_coupled_learning_goes_along_the_gradient_as_far_as_outputs_respond_alik
 
 @pytest.mark.parametrize(
     ("rule", "least"),
-    [(CentredEquilibriumPropagation(0.1), 1e-10), (CentredCoupledLearning(), 1e-10), (CoupledLearning(1e-6), 1e-5)],
+    [
+        (CentredEquilibriumPropagation(0.1), 1e-10),
+        (CentredCoupledLearning(), 1e-10),
+        (CoupledLearning(1e-6), 1e-5),
+    ],
 )
 def test_fact_5_sum_of_squared_conductances_is_conserved(rule, least):
     # Voltage sources fix the outputs whatever the common factor of all conductances: k . do/dk = 0.
@@ -196,6 +203,48 @@ def test_update_is_local_and_additive_over_samples(name):
     touched[1, 2] = False
     assert not touched.any()
     np.testing.assert_array_equal(rule.update(*states(force[:, :1])), base[:1])
+
+
+DIODES = """a nonlinear circuit with a differential output
+*@ input Vx*
+*@ output v(p,n) v(h1)
+*@ train R* min=1u max=1m
+.model d1 D(IS=1e-9 N=1)
+Vx1 x1 0 0
+Vx2 x2 0 0
+R1 x1 h1 10k
+R2 x1 h2 22k
+R3 x2 h1 15k
+R4 x2 h2 8k
+R5 h1 p 12k
+R6 h2 p 18k
+R7 p 0 30k
+R8 h1 n 20k
+R9 h2 n 5k
+R10 n 0 9k
+D1 h1 0 d1
+D2 0 h2 d1
+.end
+"""
+
+
+@pytest.mark.parametrize(("rule", "order"), [(EquilibriumPropagation, 1), (CentredEquilibriumPropagation, 2)])
+@pytest.mark.parametrize("cost", [SquaredError(), CrossEntropy(0.1)])
+def test_order_in_the_nudge_against_the_adjoint_with_diodes(rule, order, cost):
+    circuit = Circuit.from_netlist(Netlist.from_text(DIODES))
+    x = np.random.default_rng(0).uniform(-2, 2, (8, 2))
+    y = np.random.default_rng(1).uniform(-0.3, 0.3, (8, 2))
+    exact = -adjoint.gradient(circuit, circuit.theta, x, lambda o: (cost.value(o, y), cost.gradient(o, y)))[1]
+    engine = Newton()
+    free = engine.equilibrium(circuit, circuit.theta, x)
+    errors = []
+    start = 4e-6 if cost == SquaredError() else 4e-7
+    for beta in (start, start / 2, start / 4):
+        one = rule(beta=beta, cost=cost)
+        states = [engine.equilibrium(circuit, circuit.theta, x, b) for b in one.boundaries(free.outputs, y)]
+        errors.append(off(one.update(local.measure(free), *map(local.measure, states)).mean(axis=0), exact))
+    assert errors[0] < 0.3
+    np.testing.assert_allclose(-np.diff(np.log2(errors)), order, atol=0.2)
 
 
 # --- costs --------------------------------------------------------------------------------------------------

@@ -146,9 +146,14 @@ def read_lines(source: Source) -> Lines:
                 continue
         if stripped[0] == "+":
             if not parts:
-                where = {"path": source.path, "line": number, "text": line, "column": offset - start}
-                cure = "'+' continues the card of the line before; the first line of a file is its title."
-                raise NetlistError("a continuation of nothing", cure=cure, **where)
+                raise NetlistError(
+                    "a continuation of nothing",
+                    path=source.path,
+                    line=number,
+                    text=line,
+                    column=offset - start,
+                    cure="'+' continues the card of the line before; the first line of a file is its title.",
+                )
             parts.append((number, offset + 1, stripped[1:].rstrip()))
             continue
         if parts:

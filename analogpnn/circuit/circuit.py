@@ -17,6 +17,7 @@ from analogpnn.circuit import topology
 from analogpnn.circuit.elements import Conditions, Element, ExpressionDevices, expand
 from analogpnn.circuit.flatten import Flat, flatten
 from analogpnn.circuit.netlist import Netlist
+from analogpnn.circuit.reciprocity import force_scales
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
@@ -227,6 +228,11 @@ class Circuit:
                     if name in other.device.force:
                         found += [(k, h, int(j), c, 1.0) for j in np.flatnonzero(other.control_positive[c] == node)]
         return tuple(found)
+
+    @cached_property
+    def force_scales(self) -> np.ndarray:
+        """(n_trainable,): what an element's force counts at the outputs; see `reciprocity`."""
+        return force_scales(self)
 
     def parameters(self, theta: np.ndarray, inputs: np.ndarray | None = None) -> list[list[np.ndarray]]:
         """Law parameters of every group: one array (..., n) for each parameter, theta and inputs put in."""

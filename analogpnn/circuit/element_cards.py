@@ -79,7 +79,7 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
     words, assigned = element.parts()
     nodes = nodes_of(element, instance, words, 2, "" if assigned or len(words) > 3 else "a value")
     values, extra = instance.values(element, _PARAMETERS[letter], (letter,)) if assigned else ({}, [])
-    given = [(a.value, a.value_at) for a in assigned if a.name == letter]
+    given: list[tuple[str, int | None]] = [(a.value, a.value_at) for a in assigned if a.name == letter]
     model: Model | None = None
     if len(words) == 4 and not assigned and words[3][0] in "123456789":  # by far the most common card
         candidates: list[tuple[str, int | None]] = [(words[3], None)]

@@ -169,12 +169,14 @@ class _Flattening:
             )
         nodes = tuple([instance.node(node) for node in outer])
         if body is None:
-            source = element.card.source.path
+            source = element.card
             flat_name = instance.element(words[0])
             if instance.multiplier != 1.0:
                 values["m"] = values.get("m", 1.0) * instance.multiplier
-            where = {"path": source, "line": element.card.line, "text": element.card.text}
-            self.add(FlatCard(flat_name, "x", nodes, values, kind=name, **where), element)
+            card = FlatCard(
+                flat_name, "x", nodes, values, kind=name, path=source.path, line=source.line, text=source.text
+            )
+            self.add(card, element)
             return
         if len(nodes) != len(body.ports):
             what = f"'{words[0]}' has {len(nodes)} nodes, subcircuit '{name}' has {len(body.ports)}"
@@ -225,9 +227,9 @@ class _Flattening:
             if card.expression is None:
                 continue
             for probe in walk(card.expression):
-                if type(probe) is Probe and probe.kind == "i":
+                if isinstance(probe, Probe) and probe.kind == "i":
                     self.check_source(card, probe.a)
-                elif type(probe) is Probe and not open_ended:
+                elif isinstance(probe, Probe) and not open_ended:
                     self.check_nodes(card, (probe.a, probe.b), nodes)
 
     def check_nodes(self, card: FlatCard, used: Iterable[str], nodes: set[str]) -> None:

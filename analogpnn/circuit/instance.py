@@ -117,7 +117,7 @@ class Instance:
         except ValueError:
             pass
         tree = self.tree(element, text, at)
-        if any(type(n) is Probe or (type(n) is Name and n.name in FREE) for n in walk(tree)):
+        if any(isinstance(n, Probe) or (isinstance(n, Name) and n.name in FREE) for n in walk(tree)):
             return tree
         return self.scope.number(text, element.card, at)
 
@@ -141,7 +141,7 @@ class Instance:
         names = self.scope.names
         values: dict[str, float] = {}
         new: dict[str, str] = {}
-        used = {n.name for n in walk(tree) if type(n) is Name}
+        used = {n.name for n in walk(tree) if isinstance(n, Name)}
         for name in sorted(used - set(FREE)):
             if name in names:
                 key = name
@@ -150,15 +150,15 @@ class Instance:
                 new[name] = key
                 values[key] = names[name]
             elif name not in CONSTANTS:
-                column = next(n.column for n in walk(tree) if type(n) is Name and n.name == name)
+                column = next(n.column for n in walk(tree) if isinstance(n, Name) and n.name == name)
                 cure = suggest(name, names.every(), f"Define it: .param {name}=...")
                 error = NetlistError(f"parameter '{name}' is not defined", column=column, cure=cure)
                 raise located(error, element.card, text, at)
 
         def leaf(node: Node) -> Node:
-            if type(node) is Name and node.name in new:
+            if isinstance(node, Name) and node.name in new:
                 return Name(new[node.name], node.column)
-            if type(node) is Probe:
+            if isinstance(node, Probe):
                 if node.kind == "i":
                     return Probe("i", self.element(node.a), "", node.column)
                 return Probe("v", self.node(node.a), self.node(node.b), node.column)

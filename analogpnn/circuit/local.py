@@ -34,7 +34,8 @@ def measure(op: OperatingPoint) -> Local:
 
     The force on a conductance is v**2/2, on a parameter of another two-terminal law the integral of
     d i/d(parameter) over the branch voltage, on a source's voltage the current it delivers. A source that holds a gate
-    feels what the device declares for its channel.
+    feels what the device declares for its channel. Behind or before a bidirectional amplifier all forces are scaled
+    by the constant gain correction `Circuit.force_scales`.
 
     Raises
     ------
@@ -70,4 +71,4 @@ def measure(op: OperatingPoint) -> Local:
         law = group.device.force_function(group.device.controls[c])
         controls = [u[..., place] for u in group.controls(x)]
         force[..., k] += sign * law(*controls, *(v[..., place] for v in op.parameters[g]))[0]
-    return Local(voltage, current, force)
+    return Local(voltage, current, force * circuit.force_scales)

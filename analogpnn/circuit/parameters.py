@@ -32,7 +32,7 @@ class Names(dict):
 
     __slots__ = ("around",)
 
-    def __init__(self, around: Mapping | None = None, own: Mapping | None = None):
+    def __init__(self, around: Names | None = None, own: Mapping | None = None):
         super().__init__(own or {})
         self.around = around
 
@@ -146,9 +146,9 @@ def free_names(node: Node, functions: Mapping[str, Function]) -> set[str]:
     while todo:
         node, bound = todo.pop()
         for part in walk(node):
-            if type(part) is Name and part.name not in bound:
+            if isinstance(part, Name) and part.name not in bound:
                 names.add(part.name)
-            elif type(part) is Call and part.function not in seen and part.function in functions:
+            elif isinstance(part, Call) and part.function not in seen and part.function in functions:
                 seen.add(part.function)
                 function = functions[part.function]
                 todo.append((function.body, function.arguments))

@@ -20,7 +20,7 @@ from analogpnn.expression import Function
 
 ANALYSES = frozenset(
     ".op .dc .tran .ac .print .plot .save .probe .measure .meas .four .fourier .noise .width .tf .sens .pz"
-    " .disto .pss .sp .step .title .lin .hb .alter .data .csparam .backanno .cider .check .nodes .wave".split()
+    " .disto .pss .sp .step .title .lin .hb .alter .data .csparam .backanno .wave".split()
 )
 """Control cards that are kept as text: a netlist says what the circuit is, not what to do with it."""
 REFUSED = {

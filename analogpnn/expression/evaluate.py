@@ -132,6 +132,7 @@ class _Bound(dict):
     """A function's arguments, in front of the names around it."""
 
     __slots__ = ("around",)
+    around: Mapping[str, float]
 
     def __missing__(self, key):
         return self.around[key]
@@ -144,29 +145,28 @@ class _Evaluation:
         self.functions, self.calls = functions, 0
 
     def value(self, node: Node, names: Mapping[str, float], open_: tuple[str, ...]) -> float:
-        kind = type(node)
-        if kind is Number:
+        if isinstance(node, Number):
             return node.value
-        if kind is Name:
+        if isinstance(node, Name):
             try:
                 return names[node.name]
             except KeyError:
                 if node.name in CONSTANTS:
                     return CONSTANTS[node.name]
                 raise UndefinedName(node.name, node.column) from None
-        if kind is Chain:
+        if isinstance(node, Chain):
             result = self.value(node.first, names, open_)
             for op, right in node.rest:
                 result = _OPERATORS[op](result, self.value(right, names, open_))
             return result
-        if kind is Unary:
+        if isinstance(node, Unary):
             operand = self.value(node.operand, names, open_)
             return -operand if node.operator == "-" else float(operand == 0)
-        if kind is Conditional:
+        if isinstance(node, Conditional):
             return self.value(node.yes if self.value(node.test, names, open_) else node.no, names, open_)
-        if kind is Call:
+        if isinstance(node, Call):
             return self.call(node, names, open_)
-        assert kind is Probe
+        assert isinstance(node, Probe)
         raise NetlistError(
             f"{node.kind}({node.a}) has no value here",
             column=node.column,

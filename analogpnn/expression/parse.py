@@ -66,7 +66,10 @@ class _Parser:
     __slots__ = ("column", "depth", "name", "number", "op", "position", "text")
 
     def __init__(self, text: str):
-        self.text, self.position, self.depth = text, 0, 0
+        self.text, self.position, self.depth, self.column = text, 0, 0, 0
+        self.op = ""
+        self.name: str | None = None
+        self.number: str | None = None
         self.advance()
 
     def error(self, what: str, column: int | None = None, cure: str | None = None) -> NetlistError:
@@ -75,8 +78,8 @@ class _Parser:
 
     def advance(self) -> None:
         match = _TOKEN.match(self.text, self.position)
-        self.op = self.name = self.number = None
         if match is None:
+            self.name = self.number = None
             rest = self.text[self.position :]
             self.column = len(self.text) - len(rest.lstrip())
             if rest.strip():
@@ -85,8 +88,9 @@ class _Parser:
             self.column = len(self.text)
             return
         self.position = match.end()
-        self.column = match.start(match.lastgroup)
-        setattr(self, match.lastgroup, match[match.lastgroup])
+        self.number, self.name, op = match["number"], match["name"], match["op"]
+        self.op = op or ""
+        self.column = match.start("number" if self.number else "name" if self.name else "op")
 
     def whole(self) -> Node:
         node = self.expression(0)
@@ -121,7 +125,7 @@ class _Parser:
         column = self.column
         if self.number is not None:
             try:
-                node = Number(parse_number(self.number))
+                node: Node = Number(parse_number(self.number))
             except ValueError as error:
                 raise self.error(str(error)) from None
             self.advance()

@@ -159,8 +159,7 @@ class _Reader:
         self.controls, self.index = controls, {control: k for k, control in enumerate(controls)}
 
     def number(self, node: Node) -> sympy.Expr:
-        kind = type(node)
-        if kind is Number:
+        if isinstance(node, Number):
             value = node.value
             # an integer exponent gives v**2 the derivative 2*v and not 2.0*v**1.0
             return (
@@ -168,17 +167,17 @@ class _Reader:
                 if value == int(value) and abs(value) < 2**31
                 else sympy.Float(value)
             )
-        if kind is Name:
+        if isinstance(node, Name):
             return _CONSTANTS.get(node.name) or sympy.Symbol(node.name, real=True)
-        if kind is Probe:
+        if isinstance(node, Probe):
             return self.control(node)
-        if kind is Chain:
+        if isinstance(node, Chain):
             return self.chain(node)
-        if kind is Unary and node.operator == "-":
+        if isinstance(node, Unary) and node.operator == "-":
             return -self.number(node.operand)
-        if kind is Conditional:
+        if isinstance(node, Conditional):
             return self.choice(node.test, node.yes, node.no)
-        if kind is Call:
+        if isinstance(node, Call):
             if node.function in CHOICE:
                 require(node, 3, 3)
                 return self.choice(*node.arguments)
@@ -223,13 +222,12 @@ class _Reader:
 
     def truth(self, node: Node):
         """The node as a condition: what a comparison says, or `not zero`."""
-        kind = type(node)
-        if kind is Unary and node.operator == "!":
+        if isinstance(node, Unary) and node.operator == "!":
             return sympy.Not(self.truth(node.operand))
-        if kind is Chain and node.rest[0][0] in ("&&", "||"):
+        if isinstance(node, Chain) and node.rest[0][0] in ("&&", "||"):
             join = sympy.And if node.rest[0][0] == "&&" else sympy.Or
             return join(self.truth(node.first), *[self.truth(right) for _, right in node.rest])
-        if kind is Chain and node.rest[0][0] in _COMPARE:
+        if isinstance(node, Chain) and node.rest[0][0] in _COMPARE:
             result = self.number(node.first)
             for k, (op, right) in enumerate(node.rest):
                 if k:  # a < b < c compares the truth of a < b with c, as in C

@@ -77,14 +77,13 @@ class Function:
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes right below."""
-    kind = type(node)
-    if kind is Chain:
+    if isinstance(node, Chain):
         return (node.first, *(right for _, right in node.rest))
-    if kind is Call:
+    if isinstance(node, Call):
         return node.arguments
-    if kind is Unary:
+    if isinstance(node, Unary):
         return (node.operand,)
-    if kind is Conditional:
+    if isinstance(node, Conditional):
         return (node.test, node.yes, node.no)
     return ()
 
@@ -100,14 +99,13 @@ def walk(node: Node) -> Iterator[Node]:
 
 def transform(node: Node, leaf: Callable[[Node], Node]) -> Node:
     """The tree with `leaf` applied to its names, probes and numbers."""
-    kind = type(node)
-    if kind is Chain:
+    if isinstance(node, Chain):
         return Chain(transform(node.first, leaf), tuple((op, transform(n, leaf)) for op, n in node.rest))
-    if kind is Call:
+    if isinstance(node, Call):
         return Call(node.function, tuple(transform(n, leaf) for n in node.arguments), node.column)
-    if kind is Unary:
+    if isinstance(node, Unary):
         return Unary(node.operator, transform(node.operand, leaf))
-    if kind is Conditional:
+    if isinstance(node, Conditional):
         return Conditional(*(transform(n, leaf) for n in children(node)))
     return leaf(node)
 
@@ -125,7 +123,7 @@ def inline(node: Node, functions) -> Node:
     NetlistError
         For a function that calls itself, a wrong number of arguments, or a tree of more than `MAX_NODES`.
     """
-    if not any(type(n) is Call and n.function in functions for n in walk(node)):
+    if not any(isinstance(n, Call) and n.function in functions for n in walk(node)):
         return node
     budget = [MAX_NODES]
 
@@ -133,17 +131,16 @@ def inline(node: Node, functions) -> Node:
         budget[0] -= 1
         if budget[0] < 0:
             raise NetlistError(f"the functions in this expression expand to more than {MAX_NODES} terms")
-        kind = type(node)
-        if kind is Name:
+        if isinstance(node, Name):
             return bound.get(node.name, node)
-        if kind is Chain:
+        if isinstance(node, Chain):
             rest = tuple((op, expand(n, bound, open_)) for op, n in node.rest)
             return Chain(expand(node.first, bound, open_), rest)
-        if kind is Unary:
+        if isinstance(node, Unary):
             return Unary(node.operator, expand(node.operand, bound, open_))
-        if kind is Conditional:
+        if isinstance(node, Conditional):
             return Conditional(*(expand(n, bound, open_) for n in children(node)))
-        if kind is Call:
+        if isinstance(node, Call):
             arguments = tuple(expand(n, bound, open_) for n in node.arguments)
             function = functions[node.function] if node.function in functions else None
             if function is None:

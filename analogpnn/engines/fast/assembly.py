@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from analogpnn.circuit.circuit import Circuit, Group
 from analogpnn.devices import linear
+from analogpnn.engines.fast.blocks import Block
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +49,72 @@ class Structure:
     n: int
 
     @cached_property
-    def position(self) -> np.ndarray:
-        """Unknown -> place among the free ones, or -1."""
-        position = np.full(self.n + 1, -1)
-        position[self.free] = np.arange(len(self.free))
-        return position
+    def triplets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the linear part's entries, in the order in which `Linear` gives their values."""
+        rows, columns = [], []
+
+        def put(r, c):
+            rows.append(r)
+            columns.append(c)
+
+        for k, g in enumerate(self.circuit.groups):
+            if g.branch is not None:
+                for r, c in _incidence(g):
+                    put(r, c)
+            if k in self.nonlinear:
+                continue
+            for r, _ in _rows(g):
+                for cp, cn in zip(g.control_positive, g.control_negative):
+                    put(r, cp)
+                    put(r, cn)
+        if self.clamped:
+            a, b = self.circuit.output_numbers
+            extra = np.arange(self.circuit.n_unknowns + 1, self.n + 1)
+            for r, c in ((extra, a), (extra, b), (a, extra), (b, extra)):
+                put(r, c)
+        if not rows:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        return np.concatenate(rows), np.concatenate(columns)
+
+    @cached_property
+    def nonlinear_triplets(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, columns and signs into which the slopes of nonlinear laws enter.
+
+        For each nonlinear group, row kind, control: all elements at n+ of the control, then at n-.
+        """
+        rows, columns, signs = [], [], []
+        for k in self.nonlinear:
+            g = self.circuit.groups[k]
+            for r, sign in _rows(g):
+                for cp, cn in zip(g.control_positive, g.control_negative):
+                    for c, s in ((cp, sign), (cn, -sign)):
+                        rows.append(r)
+                        columns.append(c)
+                        signs.append(np.full(len(r), s))
+        if not rows:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp), np.zeros(0)
+        return np.concatenate(rows), np.concatenate(columns), np.concatenate(signs)
+
+    @cached_property
+    def free_free(self) -> Block:
+        return Block(*self.triplets, self.free, self.free, self.n + 1)
+
+    @cached_property
+    def free_known(self) -> Block:
+        return Block(*self.triplets, self.free, self.known_nodes, self.n + 1)
+
+    @cached_property
+    def known_all(self) -> Block:
+        return Block(*self.triplets, self.known_nodes, np.arange(self.n + 1), self.n + 1)
+
+    @cached_property
+    def jacobian(self) -> Block:
+        """Free rows and columns of the whole Jacobian: linear triplets first, then the nonlinear ones."""
+        rows, columns = self.triplets
+        more_rows, more_columns, _ = self.nonlinear_triplets
+        return Block(
+            np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), self.free, self.free, self.n + 1
+        )
 
     @cached_property
     def known_slots(self) -> tuple[int, np.ndarray]:
@@ -87,6 +149,11 @@ def structure(circuit: Circuit, clamped: bool) -> Structure:
     return Structure(circuit, clamped, nonlinear, affine, nodes, branches, np.array(signs), free, total)
 
 
+def _incidence(g: Group):
+    """(rows, columns) of a voltage branch: its own law, and its current in Kirchhoff's law; values 1, -1, 1, -1."""
+    return ((g.branch, g.positive), (g.branch, g.negative), (g.positive, g.branch), (g.negative, g.branch))
+
+
 def _rows(group: Group):
     """(rows, signs) into which the law's value enters, as 'left-hand side' of its row."""
     if group.branch is None:
@@ -95,44 +162,52 @@ def _rows(group: Group):
 
 
 class Linear:
-    """The linear part for one theta: the matrix A over all unknowns (ground's row and column kept, then dropped)."""
+    """The linear part for one theta.
+
+    Attributes
+    ----------
+    values : ndarray
+        One number for each triplet of `Structure.triplets`.
+    """
 
     def __init__(self, s: Structure, parameters: list[list[np.ndarray]]):
-        circuit, ground = s.circuit, s.circuit.n_unknowns
-        rows, columns, values = [], [], []
-
-        def put(r, c, v):
-            rows.append(np.broadcast_to(r, np.shape(v)))
-            columns.append(np.broadcast_to(c, np.shape(v)))
-            values.append(v)
-
-        for k, g in enumerate(circuit.groups):
+        self.structure = s
+        values = []
+        for k, g in enumerate(s.circuit.groups):
             if g.branch is not None:
                 one = np.ones(len(g.branch))
-                put(g.branch, g.positive, one)
-                put(g.branch, g.negative, -one)
-                put(g.positive, g.branch, one)
-                put(g.negative, g.branch, -one)
+                values += [one, -one, one, -one]
             if k in s.nonlinear:
                 continue
             zero = [np.zeros(len(g.names))] * len(g.device.controls)
             slopes = g.device.law(*zero, *parameters[k])[1:]
-            for r, sign in _rows(g):
-                for slope, cp, cn in zip(slopes, g.control_positive, g.control_negative):
-                    put(r, cp, sign * slope)
-                    put(r, cn, -sign * slope)
+            for _, sign in _rows(g):
+                for slope in slopes:
+                    values += [sign * slope, -sign * slope]
         if s.clamped:
-            a, b = circuit.output_numbers
-            extra = np.arange(ground + 1, s.n + 1)
-            one = np.ones(len(extra))
-            for r, c, v in ((extra, a, one), (extra, b, -one), (a, extra, one), (b, extra, -one)):
-                put(r, c, v)
-        size = s.n + 1
-        triplet = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-        self.full = sp.csr_matrix(triplet, shape=(size, size))
-        by_row = self.full[s.free]
-        self.matrix = by_row[:, s.free].tocsc()
-        self.to_known = by_row[:, s.known_nodes].tocsr()
+            one = np.ones(s.circuit.n_outputs)
+            values += [one, -one, one, -one]
+        self.values = np.concatenate(values) if values else np.zeros(0)
+
+    @cached_property
+    def matrix(self) -> sp.csc_matrix:
+        """Free rows, free columns."""
+        return self.structure.free_free.sparse(self.values)
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """Free rows, free columns, as an array."""
+        return self.structure.free_free.dense(self.values)
+
+    @cached_property
+    def to_known(self) -> sp.csc_matrix:
+        """Free rows, known columns."""
+        return self.structure.free_known.sparse(self.values)
+
+    @cached_property
+    def known_rows(self) -> sp.csc_matrix:
+        """Known rows, all columns."""
+        return self.structure.known_all.sparse(self.values)
 
 
 def right_hand_side(s: Structure, parameters, currents, voltages, batch: tuple[int, ...]) -> np.ndarray:

@@ -91,19 +91,13 @@ class Laws:
             total += _apply(sum(d * c for d, c in zip(slopes, controls)), selector)
         return total
 
-    def sparse_slopes(self, t: Tangent):
-        """Sample number -> D as a sparse (n_out, n_in) matrix."""
-        rows = [np.concatenate([out] * len(places)) for places, _, out, _ in self.ports.slots]
-        columns = [places.ravel() for places, _, _, _ in self.ports.slots]
-        signs = [(signs * o).ravel() for _, signs, _, o in self.ports.slots]
-        r, c, s = np.concatenate(rows), np.concatenate(columns), np.concatenate(signs)
-        shape = (self.ports.n_out, self.ports.n_in)
-
-        def matrix(k: int) -> sp.csr_matrix:
-            values = np.concatenate([d[k] for slopes in t.slopes for d in slopes])
-            return sp.csr_matrix((s * values, (r, c)), shape=shape)
-
-        return matrix
+    def triplet_slopes(self, t: Tangent) -> np.ndarray:
+        """Slopes (m, B) in the order of `Structure.nonlinear_triplets`."""
+        parts = []
+        for g, slopes in zip(self.groups, t.slopes):
+            per_row = [d.T for d in slopes for _ in range(2)]
+            parts += per_row * (2 if g.branch is None else 1)
+        return np.concatenate(parts)
 
     def limit(self, new: list[list[np.ndarray]], old: list[list[np.ndarray]], resistance: np.ndarray | None):
         """Where to linearise next; `resistance` (n_out,) as seen from square ports, if it is known."""

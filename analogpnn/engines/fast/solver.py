@@ -11,7 +11,7 @@ from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, 
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.ports import Ports, ports
-from analogpnn.engines.fast.systems import DENSE_LIMIT, Factor, Full, Reduced
+from analogpnn.engines.fast.systems import DENSE_LIMIT, REDUCED_LIMIT, Factor, Full, Reduced
 from analogpnn.errors import ConvergenceError, NetlistError
 
 _structures: WeakKeyDictionary[Circuit, dict[bool, tuple[Structure, Ports]]] = WeakKeyDictionary()
@@ -54,13 +54,13 @@ class Solver:
         n, k = len(self.structure.free), self.ports.n_in
         self.system = None
         if not self.structure.nonlinear:
-            self.factor = _regular(Factor, self.linear.matrix)
+            self.factor = _regular(Factor, self.linear)
             self.explanation = f"linear: one factorisation of {n} unknowns, all samples as right-hand sides"
             if self.factor is None:
                 raise NetlistError("the circuit's equations are singular", path=circuit.path,
                                    cure="look for a loop of ideal sources or amplifiers")  # fmt: skip
             return
-        if k <= n and k <= 1000:
+        if k <= REDUCED_LIMIT and (k <= 2 * n if self.ports.square else 2 * k <= n):
             self.system = _regular(Reduced, self.linear, self.ports)
             self.explanation = f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {'diagonal' if self.ports.square else 'coupled'} laws"
         if self.system is None:
@@ -89,7 +89,7 @@ class Solver:
         x[:, s.known_nodes] = known
         if len(s.known_nodes):
             # Kirchhoff's law at the held nodes gives the current of the sources that hold them.
-            leaving = (self.linear.full[s.known_nodes] @ x.T).T - b[:, s.known_nodes]
+            leaving = (self.linear.known_rows @ x.T).T - b[:, s.known_nodes]
             if injected is not None:
                 leaving += (self.ports.inject_all[s.known_nodes] @ injected.T).T
             x[:, s.known_branches] = -leaving * s.known_signs

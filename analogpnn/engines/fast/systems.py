@@ -17,16 +17,18 @@ from analogpnn.engines.fast.ports import Ports
 
 DENSE_LIMIT = 220
 """Unknowns up to which a dense factorisation is the faster one."""
+REDUCED_LIMIT = 200
+"""Nonlinear ports up to which a dense system on them is the faster one."""
 
 
 class Factor:
     """A^-1 of the free unknowns, dense or sparse; raises LinAlgError where A is singular."""
 
-    def __init__(self, matrix: sp.csc_matrix):
-        self.n = matrix.shape[0]
+    def __init__(self, linear: Linear):
+        self.n = len(linear.structure.free)
         if self.n <= DENSE_LIMIT:
             # An explicit inverse: these systems are small, and are applied to thousands of right-hand sides.
-            dense = matrix.toarray()
+            dense = linear.dense
             # Rows in volts and rows in siemens differ by orders of magnitude; equilibrate before judging.
             row = np.abs(dense).max(axis=1, initial=0.0)
             if self.n and row.min() == 0.0:
@@ -43,7 +45,7 @@ class Factor:
         else:
             self.inverse = None
             try:
-                self.lu = spl.splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
+                self.lu = spl.splu(linear.matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
                                    diag_pivot_thresh=0.01)  # fmt: skip
             except RuntimeError as error:
                 raise np.linalg.LinAlgError(str(error)) from None
@@ -66,14 +68,14 @@ class Reduced:
 
     def __init__(self, linear: Linear, p: Ports):
         self.ports = p
-        self.factor = Factor(linear.matrix)
+        self.factor = Factor(linear)
         self.spread = self.factor.columns(p.inject_free)
         self.z = np.asarray(p.read_free @ self.spread)
         if not np.isfinite(self.z).all():
             raise np.linalg.LinAlgError("singular")
         self.resistance = np.maximum(np.diag(self.z), 1e-9) if p.square else None
         self.identity = np.eye(p.n_in)
-        self.linear_size = linear.matrix.shape[0]
+        self.linear_size = self.factor.n
 
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
         x0 = self.factor.solve(b_free)
@@ -99,39 +101,34 @@ class Full:
     resistance = None
 
     def __init__(self, s: Structure, linear: Linear, p: Ports):
-        self.ports, self.linear = p, linear
-        self.n = self.linear_size = linear.matrix.shape[0]
+        self.ports, self.block = p, s.jacobian
+        self.n = self.linear_size = len(s.free)
         self.dense = self.n <= DENSE_LIMIT
         self.shunt = 0.0
         self.is_node = (s.free < s.circuit.n_nodes).astype(float)
-        read, inject = p.read_free.tocsr(), p.inject_free.tocsr()
-        if self.dense:
-            self.a = linear.matrix.toarray()
-            self.read, self.inject = read.toarray(), inject.toarray()
+        _, _, signs = s.nonlinear_triplets
+        padded = np.concatenate([linear.values, np.zeros(len(signs))])
+        self.base = self.block.dense(padded) if self.dense else self.block.entries(padded)
+        self.scatter = self.block.scatter(signs, len(linear.values), self.dense)
 
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
         return b_free, known_controls
 
     def _solve(self, laws: Laws, t: Tangent, right: np.ndarray) -> np.ndarray:
-        p = self.ports
+        added = self.scatter @ laws.triplet_slopes(t)
         if self.dense:
-            if p.square:
-                d = (self.inject * laws.diagonal(t)[:, None, :]) @ self.read
-            else:
-                d = self.inject @ laws.matrix(t) @ self.read
-            m = self.a + d
+            m = self.base + added.T.reshape(-1, self.n, self.n)
             if self.shunt:
-                m = m + np.diag(self.shunt * self.is_node)
+                m += np.diag(self.shunt * self.is_node)
             return _solve_rows(m, right)
         out = np.empty_like(right)
-        base = self.linear.matrix
-        if self.shunt:
-            base = base + sp.diags(self.shunt * self.is_node)
-        slopes = laws.sparse_slopes(t)
+        shunt = sp.diags(self.shunt * self.is_node).tocsc() if self.shunt else None
         for k in range(right.shape[0]):
-            m = (base + p.inject_free @ slopes(k) @ p.read_free).tocsc()
+            m = sp.csc_matrix((self.base + added[:, k], self.block.rows, self.block.pointers), shape=self.block.shape)
             try:
-                out[k] = spl.splu(m, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01).solve(right[k])
+                lu = spl.splu(m if shunt is None else (m + shunt).tocsc(), permc_spec="MMD_AT_PLUS_A",
+                              diag_pivot_thresh=0.01)  # fmt: skip
+                out[k] = lu.solve(right[k])
             except RuntimeError:
                 out[k] = np.nan
         return out
