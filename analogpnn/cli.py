@@ -6,20 +6,17 @@ Exit codes: 0 good, 1 the job failed (did not converge, verification off), 2 bad
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError
 from analogpnn.progress import TrainingProgress
-from analogpnn.rundir import BENCH, DECK, TRAINED, Run, to_json, write_text
+from analogpnn.rundir import BENCH, DECK, RECORD, TRAINED, Run, write_text
 from analogpnn.schema import suggest
+from analogpnn.terminal import few, print_json, print_rows, run_rows, summary, summary_rows, verification_rows
 
 app = typer.Typer(
     name="analogpnn",
@@ -64,8 +61,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout = None  # type: ignore[assignment]
         return 1
     except OSError as error:
-        if error.filename is None:
-            raise
+        if error.filename is None:  # no file of the user's: a full disk, say
+            print(f"the system refuses: {error}", file=sys.stderr)
+            return 1
         print(f"{error.filename}: {error.strerror or error}", file=sys.stderr)
         return 2
     return 0
@@ -88,51 +86,11 @@ def check(
 ) -> None:
     """Read a netlist, flatten and compile it, and say what is in it."""
     circuit = _circuit(netlist, param, allow_include)
-    lower, upper = circuit.bounds
-    summary: dict[str, Any] = {
-        "title": circuit.title,
-        "elements": {group.device.name: 0 for group in circuit.groups},
-        "nodes": list(circuit.nodes),
-        "inputs": dict(zip(circuit.inputs, circuit.input_values)),
-        "outputs": [_pair(pair) for pair in circuit.outputs],
-        "trainable": [
-            {"name": t.name, "quantity": t.quantity, "unit": t.unit, "value": v, "lower": a, "upper": b}
-            for t, v, a, b in zip(circuit.trainable, circuit.theta, lower, upper)
-        ],
-        "temperature": circuit.temperature,
-        "notes": list(circuit.notes),
-    }
-    for group in circuit.groups:
-        summary["elements"][group.device.name] += len(group.names)
+    about = summary(circuit)
     if json:
-        _print_json(summary)
-        return
-    rows = [("title", circuit.title.strip())]
-    total = sum(summary["elements"].values())
-    table.add_row(
-        "elements", f"{total}: " + ", ".join(f"{n} {kind}" for kind, n in summary["elements"].items())
-    )
-    rows.append(("nodes", f"{circuit.n_nodes}: {_few(circuit.nodes)}"))
-    rows.append(("inputs", f"{circuit.n_inputs}: {_few(circuit.inputs)}" if circuit.inputs else "none"))
-    table.add_row(
-        "outputs", f"{circuit.n_outputs}: {_few(summary['outputs'])}" if circuit.outputs else "none"
-    )
-    rows.append(("trainable", _trainable_text(circuit) or "none"))
-    rows.append(("temperature", f"{circuit.temperature:g} C"))
-    for note in circuit.notes:
-        rows.append(("note", note))
-    _out().print(table)
-
-
-def _trainable_text(circuit) -> str:
-    lower, upper = circuit.bounds
-    kinds = Counter(
-        (t.quantity, t.unit, float(a), float(b)) for t, a, b in zip(circuit.trainable, lower, upper)
-    )
-    return "\n".join(
-        f"{number} {'conductances' if quantity == 'G' else quantity.upper()} within {a:g} ... {b:g} {unit}"
-        for (quantity, unit, a, b), number in kinds.items()
-    )
+        print_json(about)
+    else:
+        print_rows(summary_rows(about))
 
 
 @app.command()
@@ -155,7 +113,7 @@ def op(
     sources = {card.name: card for card in circuit.flat.cards if card.letter in "vi"}
     for name in wanted:
         if name not in sources:
-            cure = f"Sources: {_few(list(sources)) or 'none'}."
+            cure = f"Sources: {few(list(sources)) or 'none'}."
             raise ExperimentError(f"there is no source '{name}'", path="--input", cure=cure)
     others = {(name, "dc"): value for name, value in wanted.items() if name not in circuit.inputs}
     if others:
@@ -167,16 +125,11 @@ def op(
     nodes = dict(zip(circuit.nodes, map(float, point.node_voltages)))
     branches = dict(zip(circuit.sources, map(float, point.source_currents)))
     if json:
-        _print_json({"nodes": nodes, "branches": branches})
+        print_json({"nodes": nodes, "branches": branches})
         return
-    table = Table(box=None)
-    table.add_column("")
-    table.add_column("", justify="right")
-    for name, value in nodes.items():
-        rows.append((f"v({name})", f"{value:.9g} V"))
-    for name, value in branches.items():
-        rows.append((f"i({name})", f"{value:.9g} A"))
-    _out().print(table)
+    rows = [(f"v({name})", f"{value:.9g} V") for name, value in nodes.items()]
+    rows += [(f"i({name})", f"{value:.9g} A") for name, value in branches.items()]
+    print_rows(rows, align="right")
 
 
 @app.command()
@@ -211,51 +164,21 @@ def train(
             run = job.run(out, resume=resume, progress=progress)
         except KeyboardInterrupt:
             progress.close()
-            _err().print(
+            if not (Path(out) / RECORD).exists():
+                raise
+            print(
                 f"interrupted; what was learned so far is in {out}\n"
-                f"go on with: analogpnn train {experiment} --out {out} --resume"
+                f"go on with: analogpnn train {experiment} --out {out} --resume",
+                file=sys.stderr,
             )
             raise typer.Exit(130) from None
     exported = [str(_export_run(run, name)) for name in formats]
     if json:
-        _print_json({**run.record, "directory": str(run.directory), "exported": exported})
+        print_json({**run.record, "directory": str(run.directory), "exported": exported})
     else:
-        _out().print(_run_table(run, exported))
+        print_rows(run_rows(run, exported))
     if not run.record.get("verified", {}).get("passed", True):
         raise typer.Exit(1)
-
-
-def _run_table(run, exported: list[str]) -> Table:
-    record, final = run.record, run.final
-    table = Table(show_header=False, box=None)
-    table.add_row(
-        "trained",
-        f"{record['name']}: {record['epochs']} epochs in {record['wall_seconds']:.1f} s, {record['rule']}",
-    )
-    rows.append(("train loss", f"{final['train_loss']:.4g}"))
-    rows.append(("test loss", f"{final['test_loss']:.4g} ({record['tested_on']})"))
-    if "test_accuracy" in final:
-        rows.append(("test accuracy", f"{100 * final['test_accuracy']:.1f} %"))
-    if "verified" in record:
-        rows.append(("verified", _verified_text(record["verified"], record["versions"].get("ngspice"))))
-    for note in record["notes"]:
-        rows.append(("note", note))
-    rows.append(("netlist", str(run.file(TRAINED))))
-    for path in exported:
-        rows.append(("exported", path))
-    rows.append(("directory", str(run.directory)))
-    return table
-
-
-def _verified_text(verified: dict[str, Any], simulator: str | None) -> str:
-    if "error" in verified:
-        return f"FAILED: {verified['error']}"
-    name = f"ngspice {simulator or ''}".strip() if verified["engine"] == "ngspice" else verified["engine"]
-    verdict = "agrees" if verified["passed"] else f"FAILED for {verified['failed']} samples"
-    return (
-        f"{name} {verdict}: largest deviation {verified['largest_deviation']:.2g} V "
-        f"over {verified['samples']} samples (tolerance {verified['tolerance']:g} V)"
-    )
 
 
 FORMATS = {"netlist": TRAINED, "deck": DECK, "bench": BENCH, "csv": "trained.csv"}
@@ -298,7 +221,7 @@ def export(
         text = _exported_text(circuit, circuit.theta, to, inputs, outputs)
         path = write_text(out, text, circuit.netlist.encoding) if out is not None else None
     if json:
-        _print_json({"format": to, "path": str(path)} if path else {"format": to, "text": text})
+        print_json({"format": to, "path": str(path)} if path else {"format": to, "text": text})
     elif path:
         print(path)
     else:
@@ -353,15 +276,9 @@ def verify(
     else:
         result = verify_netlist(_circuit(source, None, allow_include), tolerance=tolerance)
     if json:
-        _print_json(result)
+        print_json(result)
     else:
-        table = Table(show_header=False, box=None)
-        for row in result["checks"]:
-            verdict = "PASS" if row["passed"] else "FAIL"
-            rows.append((verdict, row["text"]))
-        for note in result["notes"]:
-            rows.append(("note", note))
-        _out().print(table)
+        print_rows(verification_rows(result))
     if not result["passed"]:
         raise typer.Exit(1)
 
@@ -390,33 +307,3 @@ def _assignments(option: str, texts: list[str] | None) -> dict[str, float]:
             cure = f"Write {option} name=number; the number may have a SPICE suffix, as in 4.7k."
             raise ExperimentError(f"'{text}' isn't name=number", path=option, cure=cure) from None
     return values
-
-
-def _few(names: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown}, ... ({len(names) - most} more)"
-
-
-def _pair(pair: tuple[str, str]) -> str:
-    return f"v({pair[0]})" if pair[1] == "0" else f"v({pair[0]},{pair[1]})"
-
-
-def _print_rows(rows: Sequence[tuple[str, str]], align: Literal["left", "right"] = "left") -> None:
-    """Two columns: wrapped to fit a terminal, one line each in a pipe."""
-    if sys.stdout.isatty():
-        table = Table(show_header=False, box=None, pad_edge=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(justify=align)
-        for name, text in rows:
-            table.add_row(Text(name), Text(text))  # as text: a node called h[3] is no markup
-        Console(highlight=False).print(table)
-        return
-    left = max((len(name) for name, _ in rows), default=0)
-    right = max((len(text) for _, text in rows), default=0) if align == "right" else 0
-    for name, text in rows:
-        for k, line in enumerate(text.splitlines() or [""]):
-            print(f"{name if k == 0 else '':<{left}}  {line:>{right}}")
-
-
-def _print_json(value: Any) -> None:
-    print(to_json(value))

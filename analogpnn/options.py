@@ -21,7 +21,7 @@ Matrix = tuple[tuple[float, ...], ...]
 """Rows of numbers: a list of lists, or text with commas and, between rows, slashes."""
 
 Switch = str
-"""'true', 'false' or 'auto'."""
+"""'true', 'false', 'pairs' or 'auto'."""
 
 
 def bind(what: str, options: Mapping[str, Any], *takers: Callable) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def _switch(value: Any) -> str:
     text = {"yes": "true", "1": "true", "on": "true", "no": "false", "0": "false", "off": "false"}.get(
         text, text
     )
-    if text not in ("true", "false", "auto"):
+    if text not in ("true", "false", "pairs", "auto"):
         raise ValueError
     return text
 
@@ -107,6 +107,6 @@ CONVERTERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "str": (_text, "text"),
     "Numbers": (_numbers, "a list of numbers"),
     "Matrix": (_matrix, "rows of numbers, [[0.2, 0.3], [0.4, 0.1]] or 0.2,0.3/0.4,0.1"),
-    "Switch": (_switch, "true, false or 'auto'"),
+    "Switch": (_switch, "true, false, 'pairs' or 'auto'"),
 }
 """Annotation -> (conversion, what to call it)."""

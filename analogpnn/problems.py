@@ -111,8 +111,9 @@ def nonlinear_regression(
         nodes = [parse(text.strip()) for text in expression.split(";") if text.strip()]
         targets = np.array([[evaluate(node, row) for node in nodes] for row in names])
     except (NetlistError, ArithmeticError, ValueError) as error:
+        why = error.what if isinstance(error, NetlistError) else error
         raise ExperimentError(
-            f"task 'nonlinear-regression': '{expression}' can't be computed for every sample ({error})",
+            f"task 'nonlinear-regression': '{expression}' can't be computed for every sample: {why}",
             cure=f"The inputs are called {', '.join(names[0])}.",
         ) from error
     return split(Samples(x, targets=targets), test_fraction, seed)

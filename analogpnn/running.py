@@ -65,7 +65,7 @@ def run(
     earlier = _earlier(experiment, directory, resume)
     netlist = _write_inputs(experiment, directory)
     record: dict[str, Any] = {
-        "name": experiment.name,
+        "name": earlier.get("name", experiment.name),
         "experiment": experiment.resolved(netlist),
         "seed": experiment.table["seed"],
         "versions": _versions(),
@@ -73,10 +73,10 @@ def run(
         "rule": _name(experiment.table["rule"]),
         "started": earlier.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
         "status": "running",
-        "final": {},
-        "epochs": 0,
+        "final": earlier.get("final", {}),
+        "epochs": earlier.get("epochs", 0),
         "wall_seconds": earlier.get("wall_seconds", 0.0),
-        "physical": {},
+        "physical": earlier.get("physical", {}),
         "notes": list(experiment.circuit.notes),
     }
     rundir.write_json(directory / rundir.RECORD, record)
@@ -101,6 +101,7 @@ def run(
         record["status"], record["error"], stopped = "failed", str(error), error
     finally:
         epochs.close()  # writes the checkpoint
+    record["final"] = {}
     record["wall_seconds"] = before + time.monotonic() - began
     record["epochs"] = len(rows)
     record["physical"] = _physical(rows)
@@ -109,10 +110,9 @@ def run(
         _write_results(experiment, directory, theta, rows, samples, record)
         if stopped is None and experiment.table["verify"] is not None:
             _verify(experiment, theta, samples, record)
-    except AnalogError:
-        if stopped is None:
-            raise
-        # a circuit that didn't settle while it learned needn't settle now: the first error counts
+    except AnalogError as error:
+        if stopped is None:  # a circuit that stopped settling needn't settle now: the first error counts
+            record["status"], record["error"], stopped = "failed", str(error), error
     finally:
         rundir.write_json(directory / rundir.RECORD, record)
         report.write_history(directory / rundir.HISTORY, rows)

@@ -48,6 +48,8 @@ def parse_toml(text: str, path: str) -> dict[str, Any]:
             what = what[: place.start()]
         shown, column = excerpt(lines[line - 1] if line and line <= len(lines) else "", column)
         cure = 'Strings need quotes: netlist = "iris.cir".' if "Invalid value" in what else None
+        if not path.endswith(".toml"):
+            cure = "An experiment is a TOML file that names a netlist."
         raise ExperimentError(
             f"isn't TOML: {what}", path=path, line=line, text=shown or None, column=column, cure=cure
         ) from None

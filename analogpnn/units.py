@@ -22,8 +22,8 @@ MIL = 25.4e-6
 _SHIFT = {"t": 12, "g": 9, "meg": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "mil": 0, "": 0}
 
 # mantissa, exponent, scale, digits after the scale ('4k7'), unit. 'd' is Fortran's exponent, as in ngspice.
-NUMBER = r"(\d+\.?\d*|\.\d+)(?:[ed]([+-]?\d+))?(?:(meg|mil|[tgkmunpf])(\d*))?([a-z%]*)"
-_NUMBER = re.compile(r"([+-]?)" + NUMBER, re.IGNORECASE | re.ASCII)
+NUMBER = r"(\d+\.?\d*|\.\d+)(?:[ed]([+-]?\d+))?(?:(meg|mil|[tgkmunpf])(\d*))?([a-z]*)"
+_NUMBER = re.compile(r"([+-]?)" + NUMBER + "%?", re.IGNORECASE | re.ASCII)
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 

@@ -40,9 +40,10 @@ def data_in_volts(
         feature by itself.
     amplitude, offset : float
         [V]
-    doubled : true, false or 'auto'
-        Inputs are [x, -x]: all features, then all their negatives (mirrored at `offset`). 'auto': if the
-        circuit has twice as many inputs as there are features.
+    doubled : true, false, 'pairs' or 'auto'
+        Inputs are [x, -x]: all features, then all their negatives (mirrored at `offset`); with 'pairs' each
+        feature is followed by its negative. 'auto': as true, if the circuit has twice as many inputs as
+        there are features.
     levels : (low, high)
         Of a class's output, for the other classes and for itself; for two classes with one output, its
         voltages for the first and for the second; default 0 and 1 V. Of a regression: the range that targets
@@ -88,7 +89,9 @@ def _for_circuit(
 ) -> Samples:
     """Inputs doubled or not, classes as target voltages."""
     count = samples.features.shape[1]
-    twice = circuit is not None and circuit.n_inputs == 2 * count if doubled == "auto" else doubled == "true"
+    twice = doubled in ("true", "pairs")
+    if doubled == "auto":
+        twice = circuit is not None and circuit.n_inputs == 2 * count
     single, low, high = False, 0.0, 1.0
     if samples.labels is not None:
         low, high = _two(name, levels or (low, high))
@@ -98,7 +101,8 @@ def _for_circuit(
     def convert(part: Samples) -> Samples:
         x, targets = in_volts(part.features), part.targets
         if twice:
-            x = np.concatenate([x, 2 * mirror - x], axis=1)
+            both = np.stack([x, 2 * mirror - x], axis=2 if doubled == "pairs" else 1)
+            x = both.reshape(len(x), -1)
         if part.labels is not None:
             # A single output tells class 1 from class 0; otherwise each class has its own.
             which = 1 if single else np.arange(len(samples.classes))

@@ -63,6 +63,8 @@ def test_gate_from_a_directive_is_the_gate_from_a_table():
 def test_gates_with_an_output_per_value_and_doubled_inputs():
     task = make_task({"name": "xor", "inputs": [1, 4], "levels": [0.1, 0.4]}, circuit(4, 2))
     np.testing.assert_array_equal(task.train_inputs[1], [1, 4, -1, -4])
+    pairs = make_task({"name": "xor", "inputs": [1, 4], "doubled": "pairs"}, circuit(4, 2))
+    np.testing.assert_array_equal(pairs.train_inputs[1], [1, -1, 4, -4])
     np.testing.assert_array_equal(task.train_targets[:2], [[0.4, 0.1], [0.1, 0.4]])
     np.testing.assert_array_equal(read_out(task, task.train_targets), task.train_labels)
 
@@ -318,7 +320,7 @@ def test_broken_idx_files(tmp_path, content):
         ({"name": "xor", "inputs": [0, 1, 2]}, "must be two numbers"),
         ({"name": "xor", "bits": 1.5}, "'bits' must be a whole number"),
         ({"name": "xor", "levels": [1, 1]}, "two different voltages"),
-        ({"name": "xor", "doubled": "maybe"}, "'doubled' must be true, false or 'auto'"),
+        ({"name": "xor", "doubled": "maybe"}, "'doubled' must be true, false, 'pairs' or 'auto'"),
         ({"name": "iris", "scale": "minmx"}, "Did you mean 'minmax'?"),
         ({"name": "iris", "test_fraction": 1.5}, "test_fraction must be"),
         ({"name": "iris", "amplitude": True}, "'amplitude' must be a number"),

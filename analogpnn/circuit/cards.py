@@ -154,7 +154,9 @@ def read_lines(source: Source) -> Lines:
                     column=offset - start,
                     cure="'+' continues the card of the line before; the first line of a file is its title.",
                 )
-            parts.append((number, offset + 1, stripped[1:].rstrip()))
+            rest = stripped[1:].lstrip()
+            if rest:
+                parts.append((number, offset + len(stripped) - len(rest), rest.rstrip()))
             continue
         if parts:
             result.cards.append(_join(parts, source))

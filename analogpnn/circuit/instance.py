@@ -10,7 +10,7 @@ from analogpnn.circuit.split import top_level_words
 from analogpnn.circuit.structure import Body, Element, ModelText
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Name, Node, Probe
-from analogpnn.expression.evaluate import CONSTANTS
+from analogpnn.expression.evaluate import CONSTANTS, check_functions
 from analogpnn.expression.tree import inline, transform, walk
 from analogpnn.units import parse_number
 
@@ -142,6 +142,10 @@ class Instance:
         values: dict[str, float] = {}
         new: dict[str, str] = {}
         used = {n.name for n in walk(tree) if isinstance(n, Name)}
+        try:
+            check_functions(tree)
+        except NetlistError as error:
+            raise located(error, element.card, text, at) from None
         for name in sorted(used - set(FREE)):
             if name in names:
                 key = name
@@ -193,10 +197,10 @@ class Instance:
             if known is not None and name not in known:
                 cure = suggest(name, known, f"Known: {' '.join(sorted(known))}.")
                 raise element.card.error(f"there is no parameter '{name}' here", at, cure)
-            if name in skip:
-                continue
             if not text:
                 raise element.card.error(f"nothing stands after '{name}='", at, f"Write {name}=value.")
+            if name in skip:
+                continue
             if name in values:
                 raise element.card.error(f"'{name}' is given twice", at, "Keep one of the two.")
             parts = [(text, 0)] if text.isalnum() else list(top_level_words(text))

@@ -50,6 +50,10 @@ class Element:
                 self.words, self.assigned = words_and_assignments(self.text)
             except NetlistError as error:
                 raise located(error, self.card, at=0) from None
+            if not self.words:
+                raise self.card.error(
+                    "an element's card starts with its name", 0, "Write for example R1 a b 1k"
+                )
             self.split = True
         return self.words, self.assigned
 

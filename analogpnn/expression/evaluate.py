@@ -24,6 +24,7 @@ from analogpnn.expression.tree import (
     Unary,
     check_call,
     recursive,
+    walk,
 )
 
 MAX_CALLS = 100_000
@@ -213,6 +214,18 @@ def require(node: Call, fewest: int, most: int) -> None:
         raise NetlistError(
             f"{node.function}() takes {wanted} argument(s), not {len(node.arguments)}", column=node.column
         )
+
+
+def check_functions(tree: Node) -> None:
+    """Refuse functions that do not exist, and wrong numbers of arguments, in a tree of built-in functions."""
+    for node in walk(tree):
+        if isinstance(node, Call):
+            if node.function in CHOICE:
+                require(node, 3, 3)
+            elif node.function in BUILT_IN:
+                require(node, *BUILT_IN[node.function][:2])
+            else:
+                raise unknown_function(node)
 
 
 def unknown_function(node: Call) -> NetlistError:

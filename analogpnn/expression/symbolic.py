@@ -199,8 +199,9 @@ class _Reader:
     def chain(self, node: Chain) -> sympy.Expr:
         op = node.rest[0][0]
         if op in "+-":  # one flat Add: adding a thousand terms one by one is quadratic
-            terms = [self.number(right) if op == "+" else -self.number(right) for op, right in node.rest]
-            return sympy.Add(self.number(node.first), *terms)
+            terms = [self.number(node.first)]
+            terms += [self.number(right) if op == "+" else -self.number(right) for op, right in node.rest]
+            return sympy.Add(*terms)
         if op in "*/%^":
             result = self.number(node.first)
             for op, right in node.rest:
