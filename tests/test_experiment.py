@@ -244,7 +244,7 @@ def test_verification_with_ngspice(folder, ngspice):
     run = Experiment.from_file(folder / "mean.toml", ["verify.engine=ngspice"]).run(folder / "run")
     assert run.record["verified"]["passed"] and run.record["verified"]["largest_deviation"] < 1e-6
     assert run.record["verified"]["samples"] == 4
-    assert run.record["versions"]["ngspice"].startswith("ngspice")
+    assert int(run.record["versions"]["ngspice"].split()[0]) >= 39
 
 
 def test_ngspice_trains_too(folder, ngspice):

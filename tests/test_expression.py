@@ -161,8 +161,8 @@ def test_format_refuses_what_ngspice_lacks():
 
 soup = st.lists(
     st.sampled_from(
-        "1 2.5 1e9 1e400 4k7 k x pi v(a) v(a,b) i(v1) v( i( ( ) { } ' , + - * / % ^ ** < > <= == = != && || ! ? :"
-        ' sin( max( if( pow( ln( exp( floor( f( \x00 é # $ \\ " ['.split()
+        "1 2.5 1e9 1e400 4k7 k x pi v(a) v(a,b) i(v1) v( i( ( ) { } ' , + - * / % ^ ** < > <= == = !="
+        ' && || ! ? : sin( max( if( pow( ln( exp( floor( f( \x00 é # $ \\ " ['.split()
     ),
     max_size=25,
 ).map("".join)

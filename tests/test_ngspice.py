@@ -14,7 +14,7 @@ from scipy.special import lambertw
 from analogpnn.circuit.boundary import Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.netlist import Netlist
-from analogpnn.circuit.sweep import sweep
+from analogpnn.circuit.sweep import Sweep, sweep
 from analogpnn.devices.device import Device
 from analogpnn.engines.ngspice import pool, words
 from analogpnn.engines.ngspice.engine import Ngspice
@@ -221,6 +221,24 @@ def test_node_names_that_would_crash_ngspice():
     assert op.outputs[0, 0] == pytest.approx(0.5, rel=1e-11)
 
 
+def test_names_in_other_alphabets():
+    text = """t
+*@ input Vα
+*@ output v(é) v(f)
+.model dd D(IS=1e-12 RS=10)
+Vα in 0 1
+Ré in é 1k
+Dé é 0 dd
+F1 0 f Vα 1
+Rf f 0 1k
+.end
+"""
+    foreign, plain = read(text), read(text.replace("α", "a").replace("é", "e"))
+    one = Ngspice().equilibrium(foreign, foreign.theta, [[1.0], [0.5]])
+    two = Ngspice().equilibrium(plain, plain.theta, [[1.0], [0.5]])
+    np.testing.assert_allclose(one.unknowns, two.unknowns, rtol=1e-10)
+
+
 # -- when things go wrong ------------------------------------------------------------------------------------
 
 
@@ -243,7 +261,8 @@ def test_a_bad_deck_is_refused_with_ngspices_words_and_the_next_job_works(bridge
     lines = ["t", "v1 a 0 1", "b1 a 0 i=nosuch(v(a))", ".op", ".end"]
     answer = refused(lines)
     card = next(c for c in bridge.flat.cards if c.name == "d1")
-    error = words.refused([*answer.loading, *answer.running], {"b1": card}, {})
+    deck = Sweep(tuple(lines), (), (), {"b1": card}, {})
+    error = words.refused([*answer.loading, *answer.running], deck)
     assert isinstance(error, SimulatorError)
     assert "no such function 'nosuch'" in str(error)
     assert error.line == card.line and card.text in str(error)
@@ -268,7 +287,7 @@ def test_decks_that_crash_the_library_do_no_harm(bad, bridge):
         try:
             refused(["t", *bad, ".op", ".end"])
         except pool.WorkerDied as death:
-            error = words.died(death.how, death.words, {}, {})
+            error = words.died(death.how, death.words, Sweep((), (), (), {}, {}))
             assert "ngspice died" in str(error) and "next job" in str(error)
     assert Ngspice().equilibrium(bridge, bridge.theta, [1.0, 0.0]).outputs.shape == (2,)
 
@@ -298,7 +317,7 @@ def test_a_worker_that_died_while_idle_is_replaced(bridge):
 
 
 def test_timeout(bridge):
-    with pytest.raises(SimulatorError, match=r"no answer within .*(\n.*)*timeout="):
+    with pytest.raises(SimulatorError, match=r"no progress within .*(\n.*)*timeout="):
         Ngspice(timeout=1e-4).equilibrium(bridge, bridge.theta, np.zeros((400, 2)))
     assert Ngspice().equilibrium(bridge, bridge.theta, [1.0, 0.0]).outputs.shape == (2,)
 
@@ -339,9 +358,7 @@ def test_a_script_without_main_guard_can_use_it(tmp_path):
         f"circuit = Circuit.from_netlist(Netlist.from_text({DIVIDER!r}))\n"
         "print(Ngspice(workers=2).equilibrium(circuit, circuit.theta, [[1.0]] * 20).outputs.sum())\n"
     )
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=120, cwd=tmp_path
-    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     assert float(done.stdout) == pytest.approx(10.0)
 

@@ -17,8 +17,9 @@ _KEPT = ("pi", "e", "time", "temper")  # names ngspice knows itself
 def expression_text(
     node: Node,
     values: Mapping[str, float],
-    spell: Callable[[str], str],
     constant: Callable[[float, str], str],
+    spell: Callable[[str], str] = str,
+    call: Callable[[str], str] = str,
 ) -> tuple[str, set[str]]:
     """Text of an expression, and which of the names in `values` it uses.
 
@@ -27,22 +28,30 @@ def expression_text(
     node : Node
     values : mapping
         Numbers for the expression's names.
-    spell : callable
-        Node name -> the name to write.
     constant : callable
         ``(number, name)`` -> text that stands for it exactly, like ``{name}`` with a ``.param`` elsewhere.
+    spell, call : callable
+        Name of a node, of a source -> the name to write.
 
-    Examples -------- >>> from analogpnn.expression import parse >>> expression_text(parse("k*min(v(a,b), 1,
-    v(a)) % 2"), {"k": 0.1}, str, lambda x, name: "{k}")[0]
-    '(({k}*min(min(v(a,b),1),v(a)))-2*sgn(({k}*min(min(v(a,b),1),v(a)))/2)*floor(abs(({k}*min(min(v(a,b),1),v(a)))/2)))'
+    Examples
+    --------
+    >>> from analogpnn.expression import parse
+    >>> expression_text(parse("k*min(v(a,b), 1, v(a))^2"), {"k": 0.1}, lambda x, name: "{k}")
+    ('({k}*(min(min(v(a,b),1),v(a))**2))', {'k'})
     """
-    writer = _Text(values, spell, constant)
+    writer = _Text(values, constant, spell, call)
     return writer.text(node), writer.used
 
 
 class _Text:
-    def __init__(self, values, spell, constant):
-        self.values, self.spell, self.constant = values, spell, constant
+    def __init__(
+        self,
+        values: Mapping[str, float],
+        constant: Callable[[float, str], str],
+        spell: Callable[[str], str],
+        call: Callable[[str], str],
+    ):
+        self.values, self.constant, self.spell, self.call = values, constant, spell, call
         self.used: set[str] = set()
 
     def text(self, node: Node) -> str:
@@ -55,7 +64,7 @@ class _Text:
             return self.constant(self.values[node.name], node.name)
         if isinstance(node, Probe):
             if node.kind == "i":
-                return f"i({node.a})"
+                return f"i({self.call(node.a)})"
             return (
                 f"v({self.spell(node.a)})"
                 if node.b == "0"
@@ -66,7 +75,7 @@ class _Text:
         if isinstance(node, Conditional):
             return self.choice(node.test, node.yes, node.no)
         if isinstance(node, Call):
-            return self.call(node)
+            return self.function(node)
         return self.chain(node)
 
     def number(self, value: float) -> str:
@@ -78,7 +87,7 @@ class _Text:
     def choice(self, *parts: Node) -> str:
         return f"ternary_fcn({','.join(map(self.text, parts))})"
 
-    def call(self, node: Call) -> str:
+    def function(self, node: Call) -> str:
         x = [self.text(argument) for argument in node.arguments]
         name = node.function
         if name == "if":

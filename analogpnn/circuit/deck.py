@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ from analogpnn.circuit.bsource import expression_text
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.flatten import FlatCard, Model
 from analogpnn.errors import NetlistError
-from analogpnn.expression import format_expression, parse
+from analogpnn.expression import Node, format_expression, parse
 from analogpnn.units import T_NOMINAL, format_number
 
 # What ngspice takes on an instance card; anything else that is trained goes into a model of its own.
@@ -29,17 +29,11 @@ _INSTANCE = {
     "c": {"c", "m", "tc1", "tc2", "w", "l", "ic", "temp", "dtemp", "scale"},
     "l": {"l", "m", "tc1", "tc2", "nt", "ic", "temp", "dtemp", "scale"},
 }
-_POSITIONAL = {
-    "r": "r",
-    "c": "c",
-    "l": "l",
-    "v": "dc",
-    "i": "dc",
-    "e": "gain",
-    "f": "gain",
-    "g": "gain",
-    "h": "gain",
-}
+_POSITIONAL = dict(r="r", c="c", l="l", v="dc", i="dc", e="gain", f="gain", g="gain", h="gain")
+# Flags of `.options` choose what is printed, or the solver; they mean nothing for the circuit.
+_FLAGS = set(
+    "acct list node opts nopage nomod klu sparse keepopinfo savecurrents interp noinit trytocompact".split()
+)
 _QUANTITY = {"e": {"v": "vol", "i": "vol"}, "g": {"v": "cur", "i": "cur"}, "b": {"v": "v", "i": "i"}}
 
 
@@ -66,6 +60,7 @@ def deck(
     -------
     str
         Text that `Circuit.from_netlist` reads back to the same inputs, outputs, trainables, bounds and theta.
+        A device of the user's becomes a B source with its law, and is no longer trainable.
     """
     writer = Writer(circuit, theta)
     title = circuit.title if title is None else title
@@ -85,6 +80,8 @@ def directive_lines(circuit: Circuit) -> list[str]:
         lines.append(f"*@ output {' '.join(pairs)}")
     order: list[tuple[tuple[float, float], list[str]]] = []
     for t, low, high in zip(circuit.trainable, *circuit.bounds.tolist()):
+        if t.element.startswith("x"):
+            continue
         # Trainables keep their order, so only neighbours share a line.
         if not order or order[-1][0] != (low, high) or len(order[-1][1]) == 12:
             order.append(((low, high), []))
@@ -104,17 +101,19 @@ class Writer:
     ----------
     circuit : Circuit
     theta : ndarray, shape (n_trainable,), or None
-    spell : callable
-        Node name -> the name to write.
+    spell, call : callable
+        Name of a node, of an element -> the name to write.
     """
 
     circuit: Circuit
     theta: np.ndarray | None = None
     spell: Callable[[str], str] = str
+    call: Callable[[str], str] = str
     _models: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, float] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        self._users = frozenset(card.name for card in self.circuit.flat.cards if card.letter == "x")
         self._overrides: dict[str, dict[str, float]] = {}
         if self.circuit.trainable:
             theta = self.circuit.theta if self.theta is None else self.theta
@@ -125,13 +124,12 @@ class Writer:
 
     def options(self, **more: float | None) -> list[str]:
         """One `.options` line: of several, ngspice obeys only the last. A value None makes a flag."""
-        given = {**self.circuit.flat.options, **more}
+        given = {k: v for k, v in self.circuit.flat.options.items() if k not in _FLAGS} | more
         given["temp"] = self.circuit.temperature
         given["tnom"] = self.circuit.flat.options.get("tnom", T_NOMINAL)
         given["gmin"] = self.circuit.gmin
-        return [
-            ".options " + " ".join(k if v is None else f"{k}={format_number(v)}" for k, v in given.items())
-        ]
+        words = (k if v is None else f"{k}={format_number(v)}" for k, v in given.items())
+        return [f".options {' '.join(words)}"]
 
     def definitions(self) -> list[str]:
         """The `.param` and `.model` lines that the cards written so far need."""
@@ -155,16 +153,22 @@ class Writer:
         if card.letter == "x":
             return self._user_device(card, own)
         values = {**card.values, **{k: v for k, v in own.items() if not self._in_model(card, k)}}
-        words = [card.name, *map(self.spell, card.nodes), *(map(self._control(card), card.controls))]
+        words = [
+            self.call(card.name),
+            *map(self.spell, card.nodes),
+            *(map(self._control(card), card.controls)),
+        ]
         if card.expression is not None:
-            return [" ".join([*words, self._behavioural(card, values)])]
+            return [" ".join([*words, self._behavioural(card, card.expression, values)])]
         position = _POSITIONAL.get(card.letter)
         if position in values:
             words.append(("dc " if position == "dc" else "") + self._number(card, values.pop(position)))
         if card.letter in "vi":
             words += self._stimulus(card, values)
         if card.model is not None:
-            words.append(self._model(card, {k: v for k, v in own.items() if self._in_model(card, k)}))
+            words.append(
+                self._model(card, card.model, {k: v for k, v in own.items() if self._in_model(card, k)})
+            )
         words += self._instance(card, values)
         return [" ".join(words)]
 
@@ -179,7 +183,7 @@ class Writer:
         return format_number(value)
 
     def _control(self, card: FlatCard) -> Callable[[str], str]:
-        return str if card.letter in "fh" else self.spell
+        return self.call if card.letter in "fh" else self.spell
 
     def _stimulus(self, card: FlatCard, values: dict[str, float]) -> list[str]:
         words = []
@@ -206,37 +210,31 @@ class Writer:
         known = _INSTANCE.get(card.letter, ())
         return card.model is not None and parameter not in card.values and parameter not in known
 
-    def _model(self, card: FlatCard, own: Mapping[str, float]) -> str:
+    def _model(self, card: FlatCard, model: Model, own: Mapping[str, float]) -> str:
         """The name of the card's model, defined with the values this card needs."""
-        model: Model = card.model
-        body = ", ".join(
+        # ngspice reads the level as an integer.
+        body = " ".join(
             f"{k}={int(v) if k == 'level' and v == int(v) else self._number(card, v)}"
             for k, v in {**model.values, **own}.items()
         )
-        definition = f"{model.type}({body.replace(',', '')})"
+        definition = f"{model.type}({body})"
         suffix = f"_of_{card.name}" if own and not model.name.endswith(f"_of_{card.name}") else ""
         name = _identifier(model.name + suffix)
-        return self._unique(name, definition, self._models, lambda n: f".model {n} {definition}")
+        return _unique(name, self._models, lambda n: f".model {n} {definition}")
 
     def constant(self, value: float, hint: str = "const") -> str:
         """A number inside an expression, through a `.param`: ngspice cuts literals there to 11 digits."""
-        name = self._unique(_identifier(hint), float(value), self._constants, lambda _: float(value))
-        return f"{{{name}}}"
+        return f"{{{_unique(_identifier(hint), self._constants, lambda _: float(value))}}}"
 
-    @staticmethod
-    def _unique(name, content, taken: dict, entry) -> str:
-        k, candidate = 1, name
-        while candidate in taken and taken[candidate] != entry(candidate):
-            k += 1
-            candidate = f"{name}_{k}"
-        taken[candidate] = entry(candidate)
-        return candidate
-
-    def _behavioural(self, card: FlatCard, values: Mapping[str, float]) -> str:
-        text, used = expression_text(card.expression, values, self.spell, self.constant)
+    def _behavioural(self, card: FlatCard, expression: Node, values: Mapping[str, float]) -> str:
+        text, used = expression_text(expression, values, self.constant, self.spell, self.call)
         left = _QUANTITY.get(card.letter, {}).get(card.kind or "v", _POSITIONAL.get(card.letter))
         rest = self._instance(card, {k: v for k, v in values.items() if k not in used})
         return " ".join([f"{left}={text}", *rest])
+
+    def branch(self, name: str) -> str:
+        """The name of an element as it is written: a B source stands for a user's device X1."""
+        return f"b.{self.call(name)}" if name in self._users else self.call(name)
 
     def _user_device(self, card: FlatCard, own: Mapping[str, float]) -> list[str]:
         """A device of the user's as a B source made from its law."""
@@ -249,15 +247,19 @@ class Writer:
         names = {device.symbol(c): _voltage(*map(self.spell, p)) for c, p in zip(device.controls, pairs)}
         names |= {device.symbol(p): p for p in device.parameters}
         law = parse(format_expression(device.expression, names))
-        text, _ = expression_text(law, values, str, self.constant)
+        text, _ = expression_text(law, values, self.constant)
         quantity = "v" if device.is_voltage else "i"
         a, b = map(self.spell, card.nodes[:2])
-        return [f"{user_device_name(card.name)} {a} {b} {quantity}={text}"]
+        return [f"{self.branch(card.name)} {a} {b} {quantity}={text}"]
 
 
-def user_device_name(name: str) -> str:
-    """The B source that stands for a user's device X1."""
-    return f"b.{name}"
+def _unique(name: str, taken: dict, entry: Callable) -> str:
+    """`name`, or `name_2`, ...: the first under which `taken` holds, or may hold, this entry."""
+    k, candidate = 1, name
+    while taken.setdefault(candidate, entry(candidate)) != entry(candidate):
+        k += 1
+        candidate = f"{name}_{k}"
+    return candidate
 
 
 def _voltage(a: str, b: str) -> str:
@@ -272,9 +274,3 @@ def _one_line(title: str) -> str:
     """A title that is no command to ngspice: one line, no control characters, not '*ng_script'."""
     text = " ".join("".join(c if c.isprintable() else " " for c in title).split())
     return re.sub(r"^\*(?=ng_script|#|@)", "* ", text, flags=re.IGNORECASE)
-
-
-def branch_vector(circuit: Circuit, sources: Sequence[str]) -> list[str]:
-    """ngspice's names for the currents through `sources`."""
-    users = {card.name for card in circuit.flat.cards if card.letter == "x"}
-    return [f"{user_device_name(name) if name in users else name}#branch" for name in sources]

@@ -44,16 +44,18 @@ def read_element(element: Element, instance: Instance, notes: list[str]) -> Flat
         raise _unsupported(element, letter)
     card = reader(element, instance, notes)
     if instance.multiplier != 1.0 and letter in "rcldmigfb" and not (letter == "b" and card.kind == "v"):
+        if "m" in card.values:
+            notes.append(
+                f"line {card.line}: m of {card.name} and of its instance multiply; ngspice 39 drops one"
+            )
         card.values["m"] = card.values.get("m", 1.0) * instance.multiplier
     return card
 
 
 def _unsupported(element: Element, letter: str) -> NetlistError:
-    name = element.text.split(None, 1)[0]
+    what = f"no device for '{element.card.text.split(None, 1)[0][:20]}'"
     if letter in _UNSUPPORTED:
-        what = f"'{name}': {_UNSUPPORTED[letter]} are not supported"
-    else:
-        what = f"no device for '{name[:20]}'"
+        what += f": {_UNSUPPORTED[letter]} are not supported"
     return element.card.error(what, 0, f"{KNOWN}; a device of your own is instantiated as X1 h1 0 diode ...")
 
 

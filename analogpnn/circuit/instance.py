@@ -156,8 +156,8 @@ class Instance:
             elif name not in CONSTANTS:
                 column = next(n.column for n in walk(tree) if isinstance(n, Name) and n.name == name)
                 cure = suggest(name, names.every(), f"Define it: .param {name}=...")
-                error = NetlistError(f"parameter '{name}' is not defined", column=column, cure=cure)
-                raise located(error, element.card, text, at)
+                undefined = NetlistError(f"parameter '{name}' is not defined", column=column, cure=cure)
+                raise located(undefined, element.card, text, at)
 
         def leaf(node: Node) -> Node:
             if isinstance(node, Name) and node.name in new:

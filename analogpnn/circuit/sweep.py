@@ -15,7 +15,7 @@ import numpy as np
 
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
-from analogpnn.circuit.deck import Writer, branch_vector
+from analogpnn.circuit.deck import Writer
 from analogpnn.circuit.flatten import FlatCard
 from analogpnn.errors import SimulatorError
 
@@ -79,8 +79,8 @@ def sweep(
     -------
     Sweep
     """
-    spelling = _Spelling()
-    writer = Writer(circuit, theta, spelling.node)
+    spelling = _Spelling(circuit)
+    writer = Writer(circuit, theta, spelling.node, spelling.element)
     driven = {name: _pwl(inputs[:, k], name) for k, name in enumerate(circuit.inputs)}
     cards: list[str] = []
     origin: dict[str, FlatCard] = {}
@@ -90,7 +90,7 @@ def sweep(
             origin[line.split(" ", 1)[0]] = card
         cards += lines
     nodes = tuple(map(spelling.node, circuit.nodes))
-    sources = tuple(branch_vector(circuit, circuit.sources))
+    sources = tuple(f"{writer.branch(name)}#branch" for name in circuit.sources)
     lines = [
         TITLE,
         *writer.options(**options),
@@ -100,7 +100,7 @@ def sweep(
         *_imposed(circuit, boundary, spelling),
         *writer.starts(),
         *(_nodesets(nodes, start) if start is not None else ()),
-        *_saves(nodes, sources),
+        *_saves(circuit, nodes, sources),
         f".dc {INDEX} 0 {len(inputs)} 1",
         ".end",
     ]
@@ -110,18 +110,30 @@ def sweep(
 class _Spelling:
     """Names that ngspice takes: those of the circuit, unless they would break its parser."""
 
-    def __init__(self):
+    def __init__(self, circuit: Circuit) -> None:
         self.spelt: dict[str, str] = {}
         self._alias: dict[str, str] = {}
+        self._elements = frozenset(circuit.elements)
 
     def node(self, name: str) -> str:
-        base, _, suffix = name.partition("#")
-        if suffix or (_SAFE.fullmatch(name) and name not in _RESERVED):
-            return name  # 'd1#internal' and its like are ngspice's own
-        if base not in self._alias:
-            self._alias[base] = alias = f"n#{len(self._alias)}"
+        """A node's name; of an internal node (d1#internal) the element's part."""
+        element, mark, inner = name.rpartition("#")
+        if mark and element in self._elements:
+            return f"{self.element(element)}#{inner}"
+        return self._safe(name, "n")
+
+    def element(self, name: str) -> str:
+        """An element's name: its first letter says what it is."""
+        return self._safe(name, name[0])
+
+    def _safe(self, name: str, letter: str) -> str:
+        if _SAFE.fullmatch(name) and name not in _RESERVED:
+            return name
+        key = letter + name
+        if key not in self._alias:
+            self._alias[key] = alias = f"{letter}#{len(self._alias)}"
             self.spelt[alias] = name
-        return self._alias[base]
+        return self._alias[key]
 
 
 def _pwl(values: np.ndarray, what: str) -> str:
@@ -138,11 +150,12 @@ def _pwl(values: np.ndarray, what: str) -> str:
 def _driven(card: FlatCard, pwl: str, spelling: _Spelling) -> list[str]:
     """An input. A V source keeps its name and its current: a 0 V source in series with what drives it."""
     a, b = map(spelling.node, card.nodes[:2])
+    name = spelling.element(card.name)
     if card.letter == "i":
         multiplied = f"{card.values['m']!r}*" if card.values.get("m", 1.0) != 1.0 else ""
-        return [f"b#{card.name} {a} {b} i={multiplied}{pwl}"]
-    inner = f"drive#{card.name}"
-    return [f"{card.name} {a} {inner} 0", f"b#{card.name} {inner} {b} v={pwl}"]
+        return [f"b#{name} {a} {b} i={multiplied}{pwl}"]
+    inner = f"drive#{name}"
+    return [f"{name} {a} {inner} 0", f"b#{name} {inner} {b} v={pwl}"]
 
 
 def _imposed(circuit: Circuit, boundary: Boundary, spelling: _Spelling) -> list[str]:
@@ -161,8 +174,9 @@ def _nodesets(nodes: tuple[str, ...], volts: np.ndarray) -> list[str]:
     return [f".nodeset v({node})={v!r}" for node, v in zip(nodes, volts.tolist()) if np.isfinite(v)]
 
 
-def _saves(nodes: tuple[str, ...], sources: tuple[str, ...]) -> list[str]:
+def _saves(circuit: Circuit, nodes: tuple[str, ...], sources: tuple[str, ...]) -> list[str]:
     """Internal nodes are kept only if asked for, and then so must be everything else."""
-    if not any("#" in node and not node.startswith("n#") for node in nodes):
+    elements = frozenset(circuit.elements)
+    if not any(node.rpartition("#")[0] in elements for node in circuit.nodes):
         return []
     return [f".save {' '.join(f'v({node})' for node in nodes)} {' '.join(sources)}"]

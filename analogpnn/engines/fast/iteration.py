@@ -10,11 +10,11 @@ import numpy as np
 
 from analogpnn.engines.fast.laws import Laws
 
-RELATIVE, ABSOLUTE = 1e-9, 1e-9
-"""Agreement of controls [V/V, V]; Newton's next error is of the order of its square over nVt."""
+TOLERANCE = 1e-9
+"""Agreement of controls, relative and in volts; Newton's next error is of the order of its square over nVt."""
 
 
-def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap: float = 0.0):
+def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.0, tolerance=TOLERANCE):
     """Iterate until every sample has converged or `max_steps` are used.
 
     Parameters
@@ -25,6 +25,7 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap: f
         Port voltages to begin at.
     cap : float
         Largest change of a control per step [V]; 0 for none beyond the devices' own limits.
+    tolerance : float
 
     Returns
     -------
@@ -45,9 +46,9 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap: f
             error = np.zeros(len(rows))
             for fresh, past in zip(new, at):
                 for f, p in zip(fresh, past):
-                    gap = np.abs(f - p) - RELATIVE * np.abs(f)
+                    gap = np.abs(f - p) - tolerance * np.abs(f)
                     error = np.maximum(error, gap.max(axis=1))
-        ok = error <= ABSOLUTE
+        ok = error <= tolerance
         bad = ~np.isfinite(error)
         if ok.any():
             found = rows[ok]

@@ -106,7 +106,9 @@ class Laws:
             device = self.groups[g].device
             out = list(fresh)
             if device.step:
-                out = [p + np.clip(f - p, -device.step, device.step) for f, p in zip(fresh, past)]
+                # Growing with the voltage itself, so that a node that floats on gmin reaches its kilovolts.
+                reach = [np.maximum(device.step, 2 * np.abs(p)) for p in past]
+                out = [p + np.clip(f - p, -r, r) for f, p, r in zip(fresh, past, reach)]
             names = list(device.parameters)
             for j in device.junctions:
                 values = self.parameters[g]

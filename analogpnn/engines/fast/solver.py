@@ -14,6 +14,9 @@ from analogpnn.engines.fast.ports import Ports, ports
 from analogpnn.engines.fast.systems import DENSE_LIMIT, REDUCED_LIMIT, Factor, Full, Reduced
 from analogpnn.errors import ConvergenceError, NetlistError
 
+LOOSE = 1e-6
+"""Agreement asked of hard samples (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
+
 _structures: WeakKeyDictionary[Circuit, dict[bool, tuple[Structure, Ports]]] = WeakKeyDictionary()
 
 
@@ -117,11 +120,11 @@ class Solver:
         return x
 
     def _continuation(self, b, known, max_steps: int, samples: np.ndarray) -> np.ndarray:
-        """Samples plain Newton could not settle: small steps, then gmin stepping, then source stepping."""
+        """Samples Newton could not settle: from 0 V, in small steps, then gmin stepping, then source stepping."""
         full = Full(self.structure, self.linear, self.ports)
         x = np.full(b.shape, np.nan)
         done = np.zeros(len(b), dtype=bool)
-        for attempt in (self._small_steps, self._gmin_stepping, self._source_stepping):
+        for attempt in (self._cold, self._small_steps, self._gmin_stepping, self._source_stepping):
             left = np.flatnonzero(~done)
             found, ok = attempt(full, b[left], known[left], max_steps)
             x[left[ok]] = found[ok]
@@ -130,9 +133,13 @@ class Solver:
                 return x
         raise self._failure(full, b, known, samples, int(np.flatnonzero(~done)[0]))
 
+    def _cold(self, full, b, known, max_steps):
+        x, done, _, _ = iterate(full, self.laws, full.begin(b, known), np.zeros_like(known), max_steps)
+        return x, done
+
     def _small_steps(self, full, b, known, max_steps):
         state = full.begin(b, known)
-        x, done, _, _ = iterate(full, self.laws, state, np.zeros_like(known), 10 * max_steps, cap=0.1)
+        x, done, _, _ = iterate(full, self.laws, state, np.zeros_like(known), 10 * max_steps, 0.1, LOOSE)
         return x, done
 
     def _gmin_stepping(self, full, b, known, max_steps):
@@ -142,7 +149,7 @@ class Solver:
         try:
             for shunt in (*10.0 ** -np.arange(2.0, 13.0), 0.0):
                 full.shunt = shunt
-                x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps)
+                x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, 0.0, LOOSE)
         finally:
             full.shunt = 0.0
         return x, done
@@ -152,7 +159,7 @@ class Solver:
         x, done = np.full(b.shape, np.nan), np.zeros(len(b), dtype=bool)
         for part in np.linspace(0.02, 1.0, 50):
             state = full.begin(part * b, part * known)
-            x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, cap=0.5)
+            x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, 0.5, LOOSE)
         return x, done
 
     def _failure(self, full, b, known, samples, k: int) -> ConvergenceError:

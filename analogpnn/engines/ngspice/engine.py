@@ -44,9 +44,10 @@ class Ngspice:
     max_steps : int
         Newton iterations for one point (ngspice's itl1 and itl2).
     timeout : float
-        Seconds that one deck may take before its worker is ended.
+        Seconds without a sign of progress (a sample of the sweep done, say) before the worker is ended.
     klu : bool, optional
         Whether to use the KLU solver, where the build has it; by default for circuits of 200 nodes and more.
+        Where KLU finds nothing, SPARSE tries again.
 
     Examples
     --------
@@ -167,16 +168,25 @@ class Ngspice:
         """One deck: (len(samples), n_unknowns)."""
         worker = pool.acquire(self.library)
         try:
-            deck = sweep(
-                circuit, theta, inputs, boundary, options=self._options(circuit, worker.info), start=start
-            )
-            names = [*deck.nodes, *deck.sources]
+            options = self._options(circuit, worker.info)
+            deck = sweep(circuit, theta, inputs, boundary, options=options, start=start)
             try:
-                answer = worker.job(deck.lines, names, self.timeout)
-            except pool.WorkerDied as death:
-                raise words.died(death.how, death.words, deck.cards, deck.spelt) from None
+                return self._run(worker, deck, samples)
+            except ConvergenceError:
+                # KLU gives up on matrices that SPARSE still solves, when gmin stepping makes them nearly singular.
+                if options.pop("klu", 0.0) is not None:
+                    raise
+                deck = sweep(circuit, theta, inputs, boundary, options=options, start=start)
+                return self._run(worker, deck, samples)
         finally:
             pool.release(worker, self.library)
+
+    def _run(self, worker: pool.Worker, deck: Sweep, samples: np.ndarray) -> np.ndarray:
+        names = [*deck.nodes, *deck.sources]
+        try:
+            answer = worker.job(deck.lines, names, self.timeout)
+        except pool.WorkerDied as death:
+            raise words.died(death.how, death.words, deck) from None
         return _read(answer, deck, names, samples)
 
     def _options(self, circuit: Circuit, info: pool.Info) -> dict[str, float | None]:
@@ -196,10 +206,10 @@ def _read(answer: pool.Answer, deck: Sweep, names: list[str], samples: np.ndarra
     """The answer's numbers, (len(samples), len(names)), or the error that explains why there are none."""
     said = [*answer.loading, *answer.running]
     if not answer.plot and not any("aborted" in word for word in answer.running):
-        raise words.refused(said, deck.cards, deck.spelt)
+        raise words.refused(said, deck)
     found = max((len(v) for v in answer.vectors.values()), default=0)
     if found < len(samples) + 1 and names:
-        raise words.unsolved(answer.running, found, samples, deck.cards, deck.spelt)
+        raise words.unsolved(answer.running, found, samples, deck)
     node = words.floating(answer.running)
     if node is not None:
         raise SimulatorError(
@@ -236,7 +246,9 @@ def _place(error: AnalogError) -> float:
 
 
 def _flatten(array: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
-    return np.broadcast_to(array, (*batch, array.shape[-1])).reshape(-1, array.shape[-1])
+    return np.broadcast_to(array, (*batch, array.shape[-1])).reshape(
+        int(np.prod(batch, dtype=int)), array.shape[-1]
+    )
 
 
 def _imposed(boundary: Boundary) -> np.ndarray | None:
@@ -246,4 +258,6 @@ def _imposed(boundary: Boundary) -> np.ndarray | None:
 
 
 def _with(boundary: Boundary, values: np.ndarray | None) -> Boundary:
-    return boundary if values is None else type(boundary)(values)
+    if isinstance(boundary, Clamp | Inject) and values is not None:
+        return type(boundary)(values)
+    return boundary

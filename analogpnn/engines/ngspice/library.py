@@ -87,6 +87,10 @@ class Library:
                 outer.hear(message)
                 return 0
 
+            def send_stat(self, message, ngspice_id):
+                outer.progress(message)
+                return 0
+
             def exec_command(self, command, join_lines=True):
                 outer.call(self._ngspice_shared, command)
                 return self.stdout if join_lines else self._stdout
@@ -111,6 +115,9 @@ class Library:
         """Keep one line of ngspice's output; a subclass may pass it on."""
         stream, _, text = message.partition(" ")
         self.words.append((text if stream in ("stdout", "stderr") else message).rstrip())
+
+    def progress(self, message: str) -> None:
+        """Take note of a sign of progress ('dc: 26.6%', some ten a second); for subclasses."""
 
     def call(self, lib, command: str) -> None:
         """Run one command of ours. Never put a user's string into one: ngspice runs shells from there."""

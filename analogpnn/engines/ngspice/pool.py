@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -71,6 +73,37 @@ class WorkerDied(Exception):
         self.how, self.words = how, tuple(words)
 
 
+class _Watch:
+    """Calls `expire` once nothing has touched it for `timeout` seconds.
+
+    Ending the process wakes the read that waits for it, on every system; `select` on pipes is not everywhere.
+    """
+
+    def __init__(self, expire: Callable[[], None], timeout: float):
+        self._expire, self._timeout = expire, timeout
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.expired = False
+
+    def touch(self) -> None:
+        self._deadline = time.monotonic() + self._timeout
+
+    def _run(self) -> None:
+        while (left := self._deadline - time.monotonic()) > 0:
+            if self._over.wait(left):
+                return
+        self.expired = True
+        self._expire()
+
+    def __enter__(self) -> _Watch:
+        self.touch()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._over.set()
+
+
 class Worker:
     """A running worker process."""
 
@@ -82,13 +115,12 @@ class Worker:
         # One thread is all that NumPy, which comes with PySpice, needs there.
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
+        program += [library] if library else []
         self._process = subprocess.Popen(
-            program + ([library] if library else []),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=self._words,
-            env=environment,
+            program, stdin=pipe, stdout=pipe, stderr=self._words, env=environment
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self.alive = True
         try:
             hello, _ = self._exchange(None, STARTING)
@@ -109,45 +141,38 @@ class Worker:
         return self._process.pid
 
     def job(self, lines: Sequence[str], names: Sequence[str] | None, timeout: float) -> Answer:
-        """Run one deck; `WorkerDied` if that ended the process or took longer than `timeout` seconds."""
+        """Run one deck; `WorkerDied` if that ended the process, or nothing moved for `timeout` seconds."""
+        self._words.seek(0)  # both processes write through one file position
+        self._words.truncate()
         try:
             header, data = self._exchange({"lines": list(lines), "names": names and list(names)}, timeout)
-        except WorkerDied:
-            raise
-        except (
-            BaseException
-        ):  # Ctrl-C between question and answer: the answer would be taken for the next job's
+        except BaseException:
+            # After a Ctrl-C between question and answer the answer would be taken for the next job's.
             self.close()
             raise
         if header["finished"]:
             self.close()
-        values = np.frombuffer(data, dtype="<f8").reshape(len(header["names"]), -1) if data else []
-        vectors = dict(zip(header["names"], values))
+        found = header["names"]
+        values = np.frombuffer(data, dtype="<f8").reshape(len(found), -1 if found else 0)
+        vectors = dict(zip(found, values))
         return Answer(header["plot"], vectors, tuple(header["loading"]), tuple(header["running"]))
 
     def _exchange(self, header: dict | None, timeout: float) -> tuple[dict, bytes]:
-        # A timer that ends the process wakes the blocked read on every system; select on pipes does not.
-        expired = threading.Event()
-
-        def expire():
-            expired.set()
-            self._process.kill()
-
-        watch = threading.Timer(timeout, expire)
-        watch.daemon = True
-        watch.start()
-        try:
-            if header is not None:
-                wire.send(self._process.stdin, header)
-            return wire.receive(self._process.stdout)
-        except (EOFError, OSError):
-            status = self._process.wait()
-            how = f"no answer within {timeout:g} s" if expired.is_set() else _ending(status)
-            words = self._last_words()
-            self.close()
-            raise WorkerDied(how, words) from None
-        finally:
-            watch.cancel()
+        with _Watch(self._process.kill, timeout) as watch:
+            try:
+                if header is not None:
+                    wire.send(self._to, header)
+                while True:
+                    answer, data = wire.receive(self._from)
+                    if "progress" not in answer:
+                        return answer, data
+                    watch.touch()
+            except (EOFError, OSError):
+                status = self._process.wait()
+                how = f"no progress within {timeout:g} s" if watch.expired else _ending(status)
+        words = self._last_words()
+        self.close()
+        raise WorkerDied(how, words)
 
     def _last_words(self) -> list[str]:
         self._words.seek(0)
@@ -159,7 +184,7 @@ class Worker:
             self.alive = False
             self._process.kill()
             self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout, self._words):
+            for stream in (self._to, self._from, self._words):
                 try:
                     stream.close()
                 except OSError:
@@ -246,7 +271,7 @@ def run(lines: Sequence[str], names: Sequence[str] | None = None, *, library=Non
     Raises
     ------
     WorkerDied
-        Through this deck, or after `timeout` seconds.
+        Through this deck, or `timeout` seconds after the last sign of progress.
     """
     worker = acquire(library)
     try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from analogpnn.circuit.flatten import FlatCard
+from analogpnn.circuit.sweep import Sweep
 from analogpnn.errors import AnalogError, ConvergenceError, SimulatorError
 
 # What a healthy or a converging run says as well, and what says nothing.
@@ -15,11 +18,16 @@ _CHATTER = re.compile(
     r"|Please check your input netlist|run simulation|Error: circuit not parsed|\s*$",
     re.IGNORECASE,
 )
-_TROUBLE = re.compile(r"=\s*(-?[\d.]+(?:e[+-]?\d+)?)\s*: trouble with (?:node )?\"?([^\"\s]+)", re.IGNORECASE)
+_TROUBLE = re.compile(
+    r"=\s*(-?[\d.]+(?:e[+-]?\d+)?)\s*: trouble with (?:node |\S+-instance )?\"?([^\"\s]+)", re.IGNORECASE
+)
+_LINE = re.compile(r"(?:at|on|internal) line (?:no\. )?(\d+)|^Netlist line no\. (\d+)", re.IGNORECASE)
+_INDEX = re.compile(r"\S+\s*=\s*[-+.\de]+(?=\s*:\s)", re.IGNORECASE)
 _SINGULAR = re.compile(r"singular matrix:\s*check nodes? (.+)", re.IGNORECASE)
 _NOT_CONVERGED = re.compile(
     r"timestep too small|iteration limit|no convergence|gmin stepping failed", re.IGNORECASE
 )
+_ALIAS = re.compile(r"(?<![\w#])[a-z]#\d+")
 _WIDTH = 160
 
 
@@ -29,58 +37,57 @@ def essence(words: Sequence[str], spelt: Mapping[str, str] | None = None, limit:
     for word in words:
         word = word.strip()
         if word and not _CHATTER.match(word):
-            for alias, name in (spelt or {}).items():
-                word = word.replace(alias, name)
+            word = _ALIAS.sub(lambda m: (spelt or {}).get(m.group(), m.group()), word)
             kept.setdefault(word if len(word) <= _WIDTH else word[: _WIDTH - 4] + " ...")
     return "\n  ".join(list(kept)[:limit])
 
 
-def culprit(words: Sequence[str], cards: Mapping[str, FlatCard]) -> FlatCard | None:
-    """The card that ngspice's complaint repeats, if it does."""
+def culprit(words: Sequence[str], deck: Sweep) -> FlatCard | None:
+    """The card that ngspice complains about: it gives the deck's line, or repeats the card."""
     complaining = False
     for word in words:
         lowered = word.strip().lower()
         complaining |= any(
-            sign in lowered for sign in ("error", "warning", "can't", "unknown", "model issue")
+            s in lowered for s in ("error", "warning", "can't", "unknown", "model issue", "line no")
         )
-        if complaining:
-            for name in re.findall(r"[^\s:;,()=\"']+", lowered)[:3]:
-                if name in cards:
-                    return cards[name]
+        if not complaining:
+            continue
+        line = _LINE.search(word)
+        number = int(line.group(1) or line.group(2)) if line else 0
+        said = deck.lines[number - 1] if 0 < number <= len(deck.lines) else lowered
+        for name in re.findall(r"[^\s:;,()=\"']+", said)[:3]:
+            if name in deck.cards:
+                return deck.cards[name]
     return None
 
 
-def refused(words: Sequence[str], cards: Mapping[str, FlatCard], spelt: Mapping[str, str]) -> SimulatorError:
+def refused(words: Sequence[str], deck: Sweep) -> SimulatorError:
     """The deck could not be loaded or run at all."""
-    said = essence(words, spelt)
-    card = culprit(words, cards)
-    where = dict(path=card.path, line=card.line) if card else {}
-    shown = "\n  ".join(x for x in (card.text if card else "", said) if x)
-    return SimulatorError("ngspice refused the circuit", text=shown or "it gave no reason", **where)
+    said = essence(words, deck.spelt) or "it gave no reason"
+    return _about(culprit(words, deck), "ngspice refused the circuit", said)
 
 
-def died(
-    how: str, words: Sequence[str], cards: Mapping[str, FlatCard], spelt: Mapping[str, str]
-) -> SimulatorError:
+def died(how: str, words: Sequence[str], deck: Sweep) -> SimulatorError:
     """The worker process ended."""
-    slow = how.startswith("no answer")
-    card = None if slow else culprit(words, cards)
-    where = dict(path=card.path, line=card.line) if card else {}
-    shown = "\n  ".join(x for x in (card.text if card else "", essence(words, spelt)) if x)
-    cure = (
-        "Raise Ngspice(timeout=...), or run smaller batches."
-        if slow
-        else "The next job gets a new process; this deck would end it again."
-    )
-    return SimulatorError(f"ngspice died: {how}", text=shown or None, cure=cure, **where)
+    said = essence(words, deck.spelt)
+    if how.startswith("no progress"):
+        return _about(None, f"ngspice was ended: {how}", said, "Raise Ngspice(timeout=...).")
+    cure = "The next job gets a new process; this deck would end it again."
+    return _about(culprit(words, deck), f"ngspice died: {how}", said, cure)
+
+
+def _about(card: FlatCard | None, what: str, said: str, cure: str | None = None) -> SimulatorError:
+    if card is None:
+        return SimulatorError(what, text=said or None, cure=cure)
+    shown = f"{card.text}\n  {said}" if said else card.text
+    return SimulatorError(what, path=card.path, line=card.line, text=shown, cure=cure)
 
 
 def unsolved(
     words: Sequence[str],
     found: int,
-    samples: Sequence[int],
-    cards: Mapping[str, FlatCard],
-    spelt: Mapping[str, str],
+    samples: Sequence[int] | np.ndarray,
+    deck: Sweep,
 ) -> AnalogError:
     """The sweep ended early.
 
@@ -99,9 +106,10 @@ def unsolved(
     place = max((int(float(trouble.group(1))) if trouble else found) - 1, 0)
     sample = int(samples[min(place, len(samples) - 1)])
     if not _NOT_CONVERGED.search(text) and not singular:
-        return refused(words, cards, spelt)
+        return refused(words, deck)
     node = trouble.group(2) if trouble else singular.group(1).strip() if singular else None
-    node = None if node is None else spelt.get(node, node)
+    node = None if node is None else deck.spelt.get(node, node)
+    said = essence(words[-12:], deck.spelt)
     named = f", near '{node}'" if node else ""
     if singular:
         cure = "Check that every node has a DC path to ground and no voltage sources form a loop."
@@ -109,7 +117,7 @@ def unsolved(
         cure = "Give diodes a series resistance (RS=1) and expressions smooth corners, or raise max_steps."
     return ConvergenceError(
         f"ngspice found no operating point: sample {sample}{named}",
-        sample=sample, node=node, text=essence(words[-12:], spelt) or None, cure=cure,
+        sample=sample, node=node, text=_INDEX.sub(f"sample {sample}", said) or None, cure=cure,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from typing import BinaryIO
 
 from analogpnn.engines.ngspice import wire
 from analogpnn.engines.ngspice.library import Library, LibraryMissing
@@ -31,13 +32,12 @@ def main(folder: str, library: str | None) -> None:
         wire.send(answers, {"unusable": f"PySpice can't be imported: {missing}"})
         return
     wire.send(answers, {"library": spice.path, "version": spice.version, "klu": spice.klu})
+    spice.answers = answers
     while not spice.finished:
         try:
             job, _ = wire.receive(jobs)
         except EOFError:
             return
-        os.lseek(2, 0, os.SEEK_SET)  # keep the words of this job only
-        os.ftruncate(2, 0)
         run = spice.run(job["lines"], job["names"])
         header = {
             "plot": run.plot,
@@ -50,14 +50,20 @@ def main(folder: str, library: str | None) -> None:
 
 
 class _Heard(Library):
-    """Every word goes to standard error as well."""
+    """Every word goes to standard error as well, every sign of progress to the parent."""
+
+    answers: BinaryIO | None = None
+
+    def progress(self, message: str) -> None:
+        if self.answers is not None:
+            wire.send(self.answers, {"progress": message})
 
     def hear(self, message: str) -> None:
         super().hear(message)
         os.write(2, self.words[-1].encode("utf-8", "replace") + b"\n")
 
 
-def _start(folder: str, library: str | None) -> Library:
+def _start(folder: str, library: str | None) -> _Heard:
     # PySpice logs every note of ngspice as an error; we keep the words ourselves.
     logging.disable(logging.CRITICAL)
     # Before HOME moves: PySpice may live in the user's own site-packages.
