@@ -1,6 +1,6 @@
 """Analog circuits that learn: train SPICE netlists, check them in ngspice, take the trained circuit away.
 
-    from analogpnn import Circuit, Newton, CentredEquilibriumPropagation, train
+from analogpnn import Circuit, Newton, CentredEquilibriumPropagation, train
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that `import analogpnn` is instant and a solve doesn't pay for what it doesn't need.
 _HOMES = {
-    "Netlist": "circuit.netlist",
+    "Netlist": "netlist.netlist",
     "Circuit": "circuit.circuit",
     "OperatingPoint": "circuit.operating_point",
     "Local": "circuit.local",
@@ -23,11 +23,13 @@ _HOMES = {
     "CoupledLearning": "learning.coupled_learning",
     "EquilibriumPropagation": "learning.equilibrium_propagation",
     "CentredEquilibriumPropagation": "learning.centred_equilibrium_propagation",
+    "CentredCoupledLearning": "learning.centred_coupled_learning",
     "SquaredError": "learning.costs",
     "CrossEntropy": "learning.costs",
-    "train": "training",
-    "Task": "tasks",
-    "Experiment": "experiment",
+    "train": "training.train",
+    "Task": "tasks.task",
+    "make_task": "tasks.task",
+    "Experiment": "experiments.experiment",
     "AnalogClassifier": "estimators",
     "AnalogRegressor": "estimators",
     "AnalogError": "errors",

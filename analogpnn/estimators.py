@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.newton import Newton
 from analogpnn.errors import ExperimentError
-from analogpnn.tasks import Task
-from analogpnn.training import train
+from analogpnn.tasks.task import Task
+from analogpnn.training.train import train
 
 
 class _Analog(BaseEstimator):
@@ -37,7 +37,7 @@ class _Analog(BaseEstimator):
         self.amplitude, self.target_voltage, self.random_state = amplitude, target_voltage, random_state
 
     def _volts(self, X: np.ndarray, circuit: Circuit) -> np.ndarray:
-        """Features to input voltages: each scaled to +-amplitude over the training set, negatives appended if wanted."""
+        """Features to volts: each scaled to +-amplitude over the training set, negatives appended if wanted."""
         x = self.amplitude * (2 * (X - self._low) / self._span - 1)
         if circuit.n_inputs == 2 * x.shape[1]:
             x = np.concatenate([x, -x], axis=1)
@@ -51,7 +51,9 @@ class _Analog(BaseEstimator):
     def _fit(self, X: np.ndarray, targets: np.ndarray, labels: np.ndarray | None, classes) -> None:
         circuit = self.netlist if isinstance(self.netlist, Circuit) else Circuit.from_netlist(self.netlist)
         if targets.shape[1] != circuit.n_outputs:
-            raise ExperimentError(f"{targets.shape[1]} targets need as many outputs, the circuit has {circuit.n_outputs}")
+            raise ExperimentError(
+                f"{targets.shape[1]} targets need as many outputs, the circuit has {circuit.n_outputs}"
+            )
         self._low = X.min(axis=0)
         self._span = np.where(np.ptp(X, axis=0) > 0, np.ptp(X, axis=0), 1.0)
         task = Task("fit", self._volts(X, circuit), targets, train_labels=labels, classes=classes)

@@ -14,16 +14,16 @@ from scipy.integrate import quad
 from analogpnn.circuit.boundary import Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.local import Local, measure
-from analogpnn.circuit.netlist import Netlist
 from analogpnn.devices.device import Device
 from analogpnn.engines.adjoint import gradient
 from analogpnn.engines.newton import Newton
 from analogpnn.expression import format_expression
 from analogpnn.learning.costs import SquaredError
+from analogpnn.netlist.netlist import Netlist
 
 LATTICE = """check: a small nonlinear network
 *@ input V1 V2
-*@ output v(o1) v(o2,h1)
+*@ output v(o1) v(h2,o1)
 *@ train R* min=1u max=1
 .model dd D(IS=1e-9 N=1.5)
 V1 a 0 0.6
@@ -84,7 +84,7 @@ def check_device(
             law = device.force_function(name)
             slope_at = device.parameter_law(name)
             for v in controls[0][:5]:
-                area = quad(lambda u: float(slope_at(u, *(c[0] for c in p))[0]), 0.0, v, limit=200)[0]
+                area = quad(lambda u, f=slope_at: float(f(u, *(c[0] for c in p))[0]), 0.0, v, limit=200)[0]
                 _close(float(law(v, *(c[0] for c in p))[0]), area, f"{device.name}: force on {name}")
     format_expression(device.expression)
 
@@ -145,7 +145,9 @@ def check_engine(engine, *, rtol: float = 1e-6, atol: float = 1e-6) -> dict[str,
             circuit, circuit.theta, inputs[2],
             **({} if boundary is None else {"boundary": _row(boundary, 2)}),
         )  # fmt: skip
-        assert np.allclose(single.node_voltages, op.node_voltages[2], rtol=1e-7, atol=1e-9), f"{name}: batch differs from a single sample"
+        assert np.allclose(single.node_voltages, op.node_voltages[2], rtol=1e-7, atol=1e-9), (
+            f"{name}: batch differs from a single sample"
+        )
         if name == "clamp":
             assert np.allclose(op.outputs, boundary.voltages, atol=1e-9), "a clamp must hold the outputs"
     return found
@@ -196,9 +198,7 @@ def check_rule(rule, *, order: int | None = None) -> dict[str, float]:
     targets = rng.uniform(-0.2, 0.2, (5, 2))
     cost = getattr(rule, "cost", SquaredError())
     engine = Newton()
-    _, exact = gradient(
-        circuit, circuit.theta, inputs, lambda o: (cost.value(o, targets), cost.gradient(o, targets))
-    )
+    _, exact = gradient(circuit, circuit.theta, inputs, lambda o: (cost.value(o, targets), cost.gradient(o, targets)))
 
     def update(r):
         free = engine.equilibrium(circuit, circuit.theta, inputs)

@@ -53,9 +53,7 @@ class Network:
 
     @property
     def trainable(self):
-        return tuple(
-            SimpleNamespace(name=f"r{k}", element=f"r{k}", parameter="r") for k in range(len(self.edges))
-        )
+        return tuple(SimpleNamespace(name=f"r{k}", element=f"r{k}", parameter="r") for k in range(len(self.edges)))
 
     @property
     def bounds(self):

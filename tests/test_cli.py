@@ -10,7 +10,7 @@ import time
 import pytest
 from weighted_mean import TOML, write
 
-from analogpnn.cli import main
+from analogpnn.cli.main import main
 
 DIVIDER = """divider
 .param r=10k

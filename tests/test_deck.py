@@ -10,9 +10,9 @@ import pytest
 from analogpnn.circuit.bsource import expression_text
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.deck import deck
-from analogpnn.circuit.netlist import Netlist
 from analogpnn.devices.device import Device
 from analogpnn.expression import evaluate, parse
+from analogpnn.netlist.netlist import Netlist
 
 EVERYTHING = """everything a deck may hold
 *@ input  Vin Iin

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from weighted_mean import NETLIST, TOML, write
 
-from analogpnn import Circuit, ExperimentError, rundir
-from analogpnn.checkpoint import load
-from analogpnn.experiment import Experiment
-from analogpnn.report import plot_conductances, plot_history, read_history
-from analogpnn.rundir import Run
-from analogpnn.schema import EXPERIMENT, Source, check_table
-from analogpnn.toml import dump_toml, locate, override, parse_toml
+from analogpnn import Circuit, ExperimentError
+from analogpnn.experiments import rundir
+from analogpnn.experiments.experiment import Experiment
+from analogpnn.experiments.report import plot_conductances, plot_history, read_history
+from analogpnn.experiments.rundir import Run
+from analogpnn.experiments.schema import EXPERIMENT, Source, check_table
+from analogpnn.experiments.toml import dump_toml, locate, override, parse_toml
+from analogpnn.training.checkpoint import load
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_what_was_learned_survives_a_circuit_that_stops_settling(folder):
 
 
 def test_verification_without_ngspice_is_a_note(folder, monkeypatch):
-    monkeypatch.setattr("analogpnn.experiment.find_ngspice", lambda: None)
+    monkeypatch.setattr("analogpnn.experiments.experiment.find_ngspice", lambda: None)
     run = Experiment.from_file(folder / "mean.toml", ["verify.engine=ngspice"]).run(folder / "run")
     assert run.finished and "verified" not in run.record
     assert any("not verified" in note for note in run.record["notes"])

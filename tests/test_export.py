@@ -70,9 +70,7 @@ def test_deck_comes_back_bit_for_bit(trained):
     again = Circuit.from_netlist(Netlist.from_text(trained_deck(circuit, theta)))
     assert np.array_equal(again.theta, theta) and np.array_equal(again.bounds, circuit.bounds)
     assert again.inputs == circuit.inputs and again.outputs == circuit.outputs
-    np.testing.assert_allclose(
-        Newton().equilibrium(again, theta, inputs).outputs, outputs, rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(Newton().equilibrium(again, theta, inputs).outputs, outputs, rtol=0, atol=1e-12)
 
 
 def test_csv_holds_what_to_write_on_each_card(trained):

@@ -61,9 +61,7 @@ def test_no_value(text):
         evaluate(text, {})
 
 
-@pytest.mark.parametrize(
-    "text", ["(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "1" + "?1:1" * 5000, "sin(" * 5000]
-)
+@pytest.mark.parametrize("text", ["(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "1" + "?1:1" * 5000, "sin(" * 5000])
 def test_deep_nesting_is_refused(text):
     with pytest.raises(NetlistError):
         evaluate(text, {})

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analogpnn.circuit import flatten as flatten_module
-from analogpnn.circuit.flatten import flatten
-from analogpnn.circuit.netlist import Netlist
-from analogpnn.circuit.waveforms import value_at
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Probe
 from analogpnn.expression.tree import walk
+from analogpnn.netlist import flatten as flatten_module
+from analogpnn.netlist.flatten import flatten
+from analogpnn.netlist.netlist import Netlist
+from analogpnn.netlist.waveforms import value_at
 
 
 def flat(text, **params):
@@ -25,9 +25,7 @@ def flat(text, **params):
 
 
 def only(text, **params):
-    return next(
-        c for c in flat(text, **params).cards if c.text.lower() == text.splitlines()[0].strip().lower()
-    )
+    return next(c for c in flat(text, **params).cards if c.text.lower() == text.splitlines()[0].strip().lower())
 
 
 PARAMETERS = ".param k=3 u=1u r=2k\n.func f(x)={x*k}\n.model rm r(rsh=100 narrow=0.1u)\n.model rr r r=33\n"
@@ -154,9 +152,7 @@ R1 a gnd 1k
     assert (result.initial, result.nodeset) == ({"a": 1.0, "b": 6.0}, {"0": 0.0})
     assert result.cards[0].nodes == ("a", "0")
     assert any("lines 7, 9" in note and ".op" in note for note in result.notes)
-    assert any(".tran" in note for note in result.notes) and any(
-        "method=gear" in note for note in result.notes
-    )
+    assert any(".tran" in note for note in result.notes) and any("method=gear" in note for note in result.notes)
 
 
 SUBCIRCUITS = """
@@ -324,9 +320,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "what", "cure"), MISTAKES, ids=[m[0].split("\n")[0] for m in MISTAKES]
-)
+@pytest.mark.parametrize(("text", "line", "what", "cure"), MISTAKES, ids=[m[0].split("\n")[0] for m in MISTAKES])
 def test_mistakes(text, line, what, cure):
     with pytest.raises(NetlistError) as caught:
         flat(text + "\n")
@@ -373,9 +367,7 @@ words = st.sampled_from(
     " v(a) v(a,b) i(V1) ( ) , + -1 4k7 1e400 dc ac sin( pulse pwl(0 dm nm d nmos (is=1) off ic=1,2,3 tc=1,2"
     " w=1u .param .model .subckt .ends .func f(x)={f(x)} f(x)=x .ic .nodeset .options .temp .global .include"
     " .end .control .endc .op .lib value={v(a)} cur= vol= k=3 k={k} cell params: * *@ input output train $ ;"
-    ' // \n \n \n \n+ \r\n \t \x00 é ١ { } " poly(2) temp=30 version=3.3.0 level=1 scale=2 a.b .. . -'.split(
-        " "
-    )
+    ' // \n \n \n \n+ \r\n \t \x00 é ١ { } " poly(2) temp=30 version=3.3.0 level=1 scale=2 a.b .. . -'.split(" ")
 )
 
 
@@ -470,11 +462,7 @@ def test_ngspice_evaluates_alike():
         "atan(k)/3n",
     ]  # fmt: skip
     head = ".param k=3\n.param u={k*1.1u}\n.func f(x) {2*x}\n.func g(x,y) {f(x)-y}\n"
-    text = (
-        head
-        + "\n".join(f".param q{k}={{{t}}}\nR{k} a 0 {{q{k}}}" for k, t in enumerate(texts))
-        + "\nV1 a 0 1"
-    )
+    text = head + "\n".join(f".param q{k}={{{t}}}\nR{k} a 0 {{q{k}}}" for k, t in enumerate(texts)) + "\nV1 a 0 1"
     theirs = listing(text)
     for card in flat(text).cards:
         if card.letter == "r":

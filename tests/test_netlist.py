@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analogpnn.circuit.directives import output_nodes
-from analogpnn.circuit.flatten import flatten
-from analogpnn.circuit.netlist import Netlist
 from analogpnn.errors import NetlistError
+from analogpnn.netlist.directives import output_nodes
+from analogpnn.netlist.flatten import flatten
+from analogpnn.netlist.netlist import Netlist
 
 TEXT = """* Divider: a title
 *@ input  V1            ; what the data drive
@@ -123,9 +123,7 @@ def test_files_come_back_byte_for_byte(tmp_path, data):
 
 
 @settings(deadline=None)
-@given(
-    st.one_of(st.binary(max_size=80), st.text("RVCX01 abk.\n\r+*@;$(){}='\"\t", max_size=80).map(str.encode))
-)
+@given(st.one_of(st.binary(max_size=80), st.text("RVCX01 abk.\n\r+*@;$(){}='\"\t", max_size=80).map(str.encode)))
 def test_any_bytes_come_back_or_are_a_netlist_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "soup.cir"
     path.write_bytes(data)

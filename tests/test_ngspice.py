@@ -13,12 +13,12 @@ from scipy.special import lambertw
 
 from analogpnn.circuit.boundary import Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
-from analogpnn.circuit.netlist import Netlist
 from analogpnn.circuit.sweep import Sweep, sweep
 from analogpnn.devices.device import Device
 from analogpnn.engines.ngspice import pool, words
 from analogpnn.engines.ngspice.engine import Ngspice
 from analogpnn.errors import ConvergenceError, SimulatorError
+from analogpnn.netlist.netlist import Netlist
 from analogpnn.units import thermal_voltage
 
 pytestmark = pytest.mark.usefixtures("ngspice")
@@ -205,8 +205,7 @@ Rf f 0 1k
 def test_users_device():
     device = Device("saturating", current="G*vs*tanh(v/vs)", parameters={"G": None, "vs": 0.3})
     circuit = read(
-        "t\n*@ input V1\n*@ output v(b)\n*@ train X1 min=0 max=1\n"
-        "V1 a 0 1\nR1 a b 1k\nX1 b 0 saturating G=1m\n.end\n",
+        "t\n*@ input V1\n*@ output v(b)\n*@ train X1 min=0 max=1\nV1 a 0 1\nR1 a b 1k\nX1 b 0 saturating G=1m\n.end\n",
         devices=[device],
     )
     op = Ngspice().equilibrium(circuit, [2e-3], [[1.0], [-4.0]])
@@ -353,7 +352,7 @@ def test_a_script_without_main_guard_can_use_it(tmp_path):
     script.write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from analogpnn.circuit.circuit import Circuit\n"
-        "from analogpnn.circuit.netlist import Netlist\n"
+        "from analogpnn.netlist.netlist import Netlist\n"
         "from analogpnn.engines.ngspice.engine import Ngspice\n"
         f"circuit = Circuit.from_netlist(Netlist.from_text({DIVIDER!r}))\n"
         "print(Ngspice(workers=2).equilibrium(circuit, circuit.theta, [[1.0]] * 20).outputs.sum())\n"

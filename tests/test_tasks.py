@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analogpnn.datafiles import read_idx
 from analogpnn.errors import ExperimentError
-from analogpnn.tasks import NAMES, Task, check_shapes, make_task, read_out
+from analogpnn.tasks.datafiles import read_idx
+from analogpnn.tasks.task import NAMES, Task, check_shapes, make_task, read_out
 
 
 def circuit(n_inputs, n_outputs, values=None):
@@ -118,9 +118,7 @@ def test_allostery_takes_the_cards_inputs_and_reachable_targets():
         np.testing.assert_array_equal(task.train_inputs, [[0, 1, 0.5]])
         assert task.train_targets.shape == (1, 4)
         assert 0.2 <= task.train_targets.min() and task.train_targets.max() <= 0.8
-    assert not np.array_equal(
-        task.train_targets, make_task("allostery", circuit(3, 4, [0, 1, 0.5])).train_targets
-    )
+    assert not np.array_equal(task.train_targets, make_task("allostery", circuit(3, 4, [0, 1, 0.5])).train_targets)
     given = make_task({"name": "allostery", "inputs": 2, "targets": [0.5, 0.7]}, circuit(1, 2))
     np.testing.assert_array_equal(given.train_targets, [[0.5, 0.7]])
     with pytest.raises(ExperimentError, match="all inputs are at 0"):
@@ -209,9 +207,7 @@ def test_csv_targets_by_name_number_and_by_what_fits(tmp_path):
     fits = make_task(base, circuit(2, 2), folder=tmp_path)
     np.testing.assert_array_equal(fits.train_targets, x[:, 2:])
     scaled = make_task(base | {"levels": [0.1, 0.4]}, circuit(3, 1), folder=tmp_path)
-    assert scaled.train_targets.min() == pytest.approx(0.1) and scaled.train_targets.max() == pytest.approx(
-        0.4
-    )
+    assert scaled.train_targets.min() == pytest.approx(0.1) and scaled.train_targets.max() == pytest.approx(0.4)
 
 
 def test_csv_classes_are_numbered_by_size(tmp_path):
@@ -298,9 +294,7 @@ def test_folder_of_idx_files(tmp_path):
         make_task({"path": "."}, folder=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\0\0\x08\x01\0\0\0\x05abc", b"hello world", b"\0\0\x99\x01\0\0\0\x00"]
-)
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x05abc", b"hello world", b"\0\0\x99\x01\0\0\0\x00"])
 def test_broken_idx_files(tmp_path, content):
     for name, data in (("x", content), ("x.gz", gzip.compress(content)), ("y.gz", content)):
         (tmp_path / name).write_bytes(data)
@@ -336,9 +330,7 @@ def test_wrong_tasks_get_a_sentence(spec, says):
 
 
 def test_inputs_that_do_not_fit_say_how_many_and_what_to_do():
-    with pytest.raises(
-        ExperimentError, match=r"has 4 inputs a sample, the circuit has 5 \(v1, .* v5\)"
-    ) as caught:
+    with pytest.raises(ExperimentError, match=r"has 4 inputs a sample, the circuit has 5 \(v1, .* v5\)") as caught:
         make_task("iris", circuit(5, 3))
     assert "a bias is an ordinary V source, not listed" in str(caught.value)
     with pytest.raises(ExperimentError) as caught:

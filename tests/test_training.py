@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from linear_network import LinearEngine, lattice
 
-from analogpnn import Circuit, Netlist, Newton, training
-from analogpnn import checkpoint as checkpoints
+from analogpnn import Circuit, Netlist, Newton
 from analogpnn.circuit import local
 from analogpnn.circuit.boundary import Free
 from analogpnn.errors import ConvergenceError, ExperimentError
-from analogpnn.evaluation import evaluate, settler
 from analogpnn.learning import (
     CentredEquilibriumPropagation,
     CoupledLearning,
@@ -21,8 +19,11 @@ from analogpnn.learning import (
     EquilibriumPropagation,
     SquaredError,
 )
-from analogpnn.tasks import Task
-from analogpnn.training import train
+from analogpnn.tasks.task import Task
+from analogpnn.training import checkpoint as checkpoints
+from analogpnn.training import train as training
+from analogpnn.training.evaluation import evaluate, settler
+from analogpnn.training.train import train
 
 REAL_MEASURE = local.measure
 RULE = CentredEquilibriumPropagation(beta=0.1)
@@ -352,9 +353,7 @@ class NoisyMeasurement:
 
     def equilibrium(self, circuit, theta, inputs, boundary=Free()):  # noqa: B008
         op = self.engine.equilibrium(circuit, theta, inputs, boundary)
-        return op.with_node_voltages(
-            op.node_voltages + self.sigma * self.rng.standard_normal(op.node_voltages.shape)
-        )
+        return op.with_node_voltages(op.node_voltages + self.sigma * self.rng.standard_normal(op.node_voltages.shape))
 
 
 @pytest.mark.usefixtures("real_measurement")
@@ -363,8 +362,6 @@ def test_training_on_a_wrapped_engine(diodes):
     task = (x, np.array([[0.05], [0.3]]))
     rule = CentredEquilibriumPropagation(1e-5)
     noisy = NoisyMeasurement(Newton(), 1e-9, np.random.default_rng(0))
-    ideal, noise = (
-        list(train(diodes, task, engine=e, rule=rule, rate=1e-8, epochs=3)) for e in (Newton(), noisy)
-    )
+    ideal, noise = (list(train(diodes, task, engine=e, rule=rule, rate=1e-8, epochs=3)) for e in (Newton(), noisy))
     np.testing.assert_allclose(noise[-1].theta, ideal[-1].theta, rtol=1e-3)
     assert not np.array_equal(noise[-1].theta, ideal[-1].theta)

@@ -65,11 +65,7 @@ class _Text:
         if isinstance(node, Probe):
             if node.kind == "i":
                 return f"i({self.call(node.a)})"
-            return (
-                f"v({self.spell(node.a)})"
-                if node.b == "0"
-                else f"v({self.spell(node.a)},{self.spell(node.b)})"
-            )
+            return f"v({self.spell(node.a)})" if node.b == "0" else f"v({self.spell(node.a)},{self.spell(node.b)})"
         if isinstance(node, Unary):
             return f"({node.operator}{self.text(node.operand)})"
         if isinstance(node, Conditional):

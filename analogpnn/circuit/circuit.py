@@ -15,12 +15,12 @@ import numpy as np
 
 from analogpnn.circuit import topology
 from analogpnn.circuit.elements import Conditions, Element, ExpressionDevices, expand
-from analogpnn.circuit.flatten import Flat, flatten
-from analogpnn.circuit.netlist import Netlist
 from analogpnn.circuit.reciprocity import force_scales
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
+from analogpnn.netlist.flatten import Flat, flatten
+from analogpnn.netlist.netlist import Netlist
 from analogpnn.units import T_NOMINAL
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from analogpnn.circuit.bsource import expression_text
 from analogpnn.circuit.circuit import Circuit
-from analogpnn.circuit.flatten import FlatCard, Model
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Node, format_expression, parse
+from analogpnn.netlist.flatten import FlatCard, Model
 from analogpnn.units import T_NOMINAL, format_number
 
 # What ngspice takes on an instance card; anything else that is trained goes into a model of its own.
@@ -31,9 +31,7 @@ _INSTANCE = {
 }
 _POSITIONAL = dict(r="r", c="c", l="l", v="dc", i="dc", e="gain", f="gain", g="gain", h="gain")
 # Flags of `.options` choose what is printed, or the solver; they mean nothing for the circuit.
-_FLAGS = set(
-    "acct list node opts nopage nomod klu sparse keepopinfo savecurrents interp noinit trytocompact".split()
-)
+_FLAGS = set("acct list node opts nopage nomod klu sparse keepopinfo savecurrents interp noinit trytocompact".split())
 _QUANTITY = {"e": {"v": "vol", "i": "vol"}, "g": {"v": "cur", "i": "cur"}, "b": {"v": "v", "i": "i"}}
 
 
@@ -166,9 +164,7 @@ class Writer:
         if card.letter in "vi":
             words += self._stimulus(card, values)
         if card.model is not None:
-            words.append(
-                self._model(card, card.model, {k: v for k, v in own.items() if self._in_model(card, k)})
-            )
+            words.append(self._model(card, card.model, {k: v for k, v in own.items() if self._in_model(card, k)}))
         words += self._instance(card, values)
         return [" ".join(words)]
 
@@ -193,9 +189,7 @@ class Writer:
                 words.append(self._number(card, values.pop("acphase")))
         if card.waveform:
             kind, *numbers = card.waveform
-            words.append(
-                f"{kind}({' '.join(x if isinstance(x, str) else format_number(x) for x in numbers)})"
-            )
+            words.append(f"{kind}({' '.join(x if isinstance(x, str) else format_number(x) for x in numbers)})")
         return words
 
     def _instance(self, card: FlatCard, values: Mapping[str, float]) -> list[str]:

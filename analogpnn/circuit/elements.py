@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analogpnn.circuit.flatten import FlatCard
 from analogpnn.devices import diode, linear, mosfet
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Control, to_sympy
+from analogpnn.netlist.flatten import FlatCard
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def _resistor(card, conditions):
     # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
     factor = _factor(card, conditions) * card.values.get("scale", 1.0)
     m = card.values.get("m", 1.0) / factor
-    yield Element(
-        card.name, linear.RESISTOR, *card.nodes[:2], _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card
-    )
+    yield Element(card.name, linear.RESISTOR, *card.nodes[:2], _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card)
 
 
 def _capacitor(card, conditions):

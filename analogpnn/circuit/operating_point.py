@@ -115,13 +115,8 @@ class OperatingPoint:
     def power(self) -> np.ndarray:
         """(...): power dissipated, the sum of v*i over all elements but independent sources [W]."""
         flows = self.branch_voltages * self.branch_currents
-        active = [
-            g.columns
-            for g in self.circuit.groups
-            if g.device.name in ("voltage source", "current source")
-        ]
+        active = [g.columns for g in self.circuit.groups if g.device.name in ("voltage source", "current source")]
         keep = np.ones(flows.shape[-1], dtype=bool)
         for columns in active:
             keep[columns] = False
         return flows[..., keep].sum(axis=-1)
-

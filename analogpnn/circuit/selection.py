@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from analogpnn.circuit.directives import Directive
 from analogpnn.circuit.elements import Element
-from analogpnn.circuit.flatten import Flat
 from analogpnn.errors import NetlistError
+from analogpnn.netlist.directives import Directive
+from analogpnn.netlist.flatten import Flat
 from analogpnn.units import parse_number
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.deck import Writer
-from analogpnn.circuit.flatten import FlatCard
 from analogpnn.errors import SimulatorError
+from analogpnn.netlist.flatten import FlatCard
 
 TITLE = "batch"  # never the user's: ngspice's words are searched for 'error'
 INDEX = "v#index"
@@ -139,9 +139,7 @@ class _Spelling:
 def _pwl(values: np.ndarray, what: str) -> str:
     if not np.isfinite(values).all():
         sample = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise SimulatorError(
-            f"'{what}' is given {values[sample]} in sample {sample}", cure="give finite numbers"
-        )
+        raise SimulatorError(f"'{what}' is given {values[sample]} in sample {sample}", cure="give finite numbers")
     numbers = values.tolist()
     points = ",".join(f"{k},{x!r}" for k, x in enumerate([numbers[0], *numbers]))
     return f"pwl(v({_NODE}),{points})"

@@ -66,7 +66,7 @@ def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[symp
     text = source(arguments, expressions)
     namespace: dict = {"numpy": np}
     # The text was printed by sympy from an expression tree; nothing a user typed is compiled.
-    exec(compile(text, "<generated law>", "exec"), namespace)  # noqa: S102
+    exec(compile(text, "<generated law>", "exec"), namespace)
     law = namespace["law"]
 
     def evaluate(*values):

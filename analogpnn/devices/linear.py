@@ -8,14 +8,10 @@ RESISTOR = Device("resistor", current="m*g*v", parameters={"g": None, "m": 1.0},
 CAPACITOR = Device("capacitor", current="0*v", charge="c*v", parameters={"c": None}, units={"c": "F"})
 """q = c v; no current at an operating point."""
 
-INDUCTOR = Device(
-    "inductor", voltage="0*l", charge="l*i", parameters={"l": None}, units={"l": "H"}, controls=()
-)
+INDUCTOR = Device("inductor", voltage="0*l", charge="l*i", parameters={"l": None}, units={"l": "H"}, controls=())
 """flux = l i; no voltage at an operating point."""
 
-VOLTAGE_SOURCE = Device(
-    "voltage source", voltage="dc", parameters={"dc": 0.0}, units={"dc": "V"}, controls=()
-)
+VOLTAGE_SOURCE = Device("voltage source", voltage="dc", parameters={"dc": 0.0}, units={"dc": "V"}, controls=())
 CURRENT_SOURCE = Device(
     "current source",
     current="m*dc",

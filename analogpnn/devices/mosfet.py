@@ -18,9 +18,7 @@ def _forward(gs: str, ds: str, bs: str) -> str:
     body = f"({bs} <= 0 ? sqrt(phi - ({bs} <= 0 ? {bs} : 0)) : max(0, sqrt(phi) - {bs}/(2*sqrt(phi))))"
     over = f"({gs} - (p*vto - gamma*sqrt(phi)) - gamma*{body})"
     scale = f"(m*kp*w/leff*(1 + lambda*{ds}))"
-    return (
-        f"({over} <= 0 ? 0 : {over} <= {ds} ? {scale}*{over}**2/2 : {scale}*{ds}*({over} - {ds}/2))"
-    )
+    return f"({over} <= 0 ? 0 : {over} <= {ds} ? {scale}*{over}**2/2 : {scale}*{ds}*({over} - {ds}/2))"
 
 
 def _channel() -> str:
@@ -133,7 +131,13 @@ def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, f
 
 
 def parameters(
-    model: Mapping[str, float], instance: Mapping[str, float], *, sign: float, celsius: float, tnom: float, gmin: float
+    model: Mapping[str, float],
+    instance: Mapping[str, float],
+    *,
+    sign: float,
+    celsius: float,
+    tnom: float,
+    gmin: float,
 ) -> dict[str, dict[str, float] | float]:
     """Law parameters of channel and junctions and the two series resistances, from card and model."""
     tnom = model.get("tnom", tnom)

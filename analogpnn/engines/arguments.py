@@ -26,9 +26,7 @@ def prepare(
     shapes = [theta.shape[:-1], inputs.shape[:-1]]
     if not isinstance(boundary, Free):
         if not circuit.n_outputs:
-            raise ExperimentError(
-                "the netlist names no outputs to impose anything on", cure="*@ output v(node)"
-            )
+            raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
         name = "voltages" if isinstance(boundary, Clamp) else "currents"
         values = _array(name, getattr(boundary, name), circuit.n_outputs, "outputs")
         boundary = replace(boundary, **{name: values})
@@ -37,18 +35,14 @@ def prepare(
     try:
         batch = np.broadcast_shapes(*shapes)
     except ValueError:
-        raise ExperimentError(
-            f"batch shapes {shapes} of theta, inputs and boundary don't broadcast"
-        ) from None
+        raise ExperimentError(f"batch shapes {shapes} of theta, inputs and boundary don't broadcast") from None
     return theta, inputs, boundary, batch
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim == 0 or values.shape[-1] != width:
-        raise ExperimentError(
-            f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}"
-        )
+        raise ExperimentError(f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}")
     if not np.isfinite(values).all():
         raise ExperimentError(f"{name} holds values that are not finite")
     return values

@@ -79,14 +79,13 @@ class Newton:
             Naming sample, node and residual.
         """
         theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
-        members = theta.reshape(-1, theta.shape[-1])
-        flat_inputs = np.broadcast_to(inputs, (*batch, circuit.n_inputs)).reshape(-1, circuit.n_inputs)
+        samples = int(np.prod(batch))
+        members = theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1])
+        flat_inputs = np.broadcast_to(inputs, (*batch, circuit.n_inputs)).reshape(samples, circuit.n_inputs)
         imposed = _imposed(boundary, batch, circuit.n_outputs)
         x0 = None
         if start is not None:
-            x0 = np.broadcast_to(start.unknowns, (*batch, circuit.n_unknowns + 1)).reshape(
-                -1, circuit.n_unknowns + 1
-            )
+            x0 = np.broadcast_to(start.unknowns, (*batch, circuit.n_unknowns + 1)).reshape(-1, circuit.n_unknowns + 1)
         clamped = isinstance(boundary, Clamp)
         if len(members) == 1:
             solver = self._solver(circuit, members[0], clamped)
@@ -127,4 +126,4 @@ def _imposed(boundary: Boundary, batch, n_outputs: int) -> np.ndarray | None:
         return None
     values = boundary.voltages if isinstance(boundary, Clamp) else boundary.currents
     assert isinstance(boundary, Clamp | Inject)
-    return np.broadcast_to(values, (*batch, n_outputs)).reshape(-1, n_outputs)
+    return np.broadcast_to(values, (*batch, n_outputs)).reshape(int(np.prod(batch)), n_outputs)

@@ -63,9 +63,7 @@ def bench(
     prefix = _free_name("bench", deck)
     # Outputs are measured by ideal unloaded followers: a pair of nodes, or a name that ngspice's expressions
     # would misread (a-b, x1.n[3]), becomes one node with a plain name.
-    followers = [
-        f"E{prefix}_{k} {prefix}_{k} 0 {plus} {minus} 1" for k, (plus, minus) in enumerate(outputs, 1)
-    ]
+    followers = [f"E{prefix}_{k} {prefix}_{k} 0 {plus} {minus} 1" for k, (plus, minus) in enumerate(outputs, 1)]
     lines = [
         title,
         MARK,

@@ -38,9 +38,7 @@ def _sign(x: float) -> float:
 
 BUILT_IN: dict[str, tuple[int, int, Callable[..., float]]] = {
     name: (1, 1, getattr(math, name))
-    for name in (
-        "sqrt exp log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh floor ceil".split()
-    )
+    for name in ("sqrt exp log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh floor ceil".split())
 }
 BUILT_IN |= {
     "abs": (1, 1, abs),
@@ -179,9 +177,7 @@ class _Evaluation:
         if function is not None:
             self.calls += 1
             if self.calls > MAX_CALLS:
-                raise NetlistError(
-                    f"more than {MAX_CALLS} calls of functions in one expression", column=node.column
-                )
+                raise NetlistError(f"more than {MAX_CALLS} calls of functions in one expression", column=node.column)
             check_call(function, len(node.arguments), node.column)
             if function.name in open_:
                 raise recursive(function, node.column)

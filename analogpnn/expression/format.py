@@ -146,11 +146,7 @@ class _Writer:
             return f"{_FUNCTIONS[name]}({self.text(e.args[0])})"
         if name == "DiracDelta":  # the slope of a step, where ngspice too has none
             return "0"
-        if (
-            name == "atan2"
-        ):  # ngspice has none; this is the half-angle formula, right but on the negative x axis
+        if name == "atan2":  # ngspice has none; this is the half-angle formula, right but on the negative x axis
             y, x = e.args
             return f"(2*atan({self.text(y)}/({self.text(sympy.sqrt(x**2 + y**2) + x)})))"
-        raise NetlistError(
-            f"ngspice has no function '{name}'", cure="Write the law with functions that ngspice knows."
-        )
+        raise NetlistError(f"ngspice has no function '{name}'", cure="Write the law with functions that ngspice knows.")

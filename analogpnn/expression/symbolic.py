@@ -162,11 +162,7 @@ class _Reader:
         if isinstance(node, Number):
             value = node.value
             # an integer exponent gives v**2 the derivative 2*v and not 2.0*v**1.0
-            return (
-                sympy.Integer(int(value))
-                if value == int(value) and abs(value) < 2**31
-                else sympy.Float(value)
-            )
+            return sympy.Integer(int(value)) if value == int(value) and abs(value) < 2**31 else sympy.Float(value)
         if isinstance(node, Name):
             return _CONSTANTS.get(node.name) or sympy.Symbol(node.name, real=True)
         if isinstance(node, Probe):

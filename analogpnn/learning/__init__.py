@@ -27,9 +27,7 @@ from analogpnn.learning.rule import Rule
 from analogpnn.learning.schedules import make_schedule, rates
 from analogpnn.learning.steps import Adam, Momentum, Plain, make_step
 
-RULES = registry(
-    CoupledLearning, CentredCoupledLearning, EquilibriumPropagation, CentredEquilibriumPropagation
-)
+RULES = registry(CoupledLearning, CentredCoupledLearning, EquilibriumPropagation, CentredEquilibriumPropagation)
 """Rules by the name they have in experiment files and on the command line."""
 
 

@@ -125,8 +125,7 @@ SCHEDULES = {
 """Schedules by the name they have in experiment files."""
 
 EXAMPLES = (
-    'rate = 1e-8, or {schedule = "cosine", rate = 1e-8, final = 1e-9}, '
-    'or by element {"R1_*" = 1e-8, "R2_*" = 1e-9}.'
+    'rate = 1e-8, or {schedule = "cosine", rate = 1e-8, final = 1e-9}, or by element {"R1_*" = 1e-8, "R2_*" = 1e-9}.'
 )
 
 
@@ -195,18 +194,14 @@ def rates(spec: Any, trainable: Sequence[Any], folder: Any = None) -> Callable[[
     return lambda epoch, epochs: np.full(count, schedule.at(epoch, epochs))
 
 
-def _by_glob(
-    spec: Mapping[str, Any], trainable: Sequence[Any], folder: Any
-) -> tuple[list[Schedule], np.ndarray]:
+def _by_glob(spec: Mapping[str, Any], trainable: Sequence[Any], folder: Any) -> tuple[list[Schedule], np.ndarray]:
     """The schedules in the table's order, and which one each trainable has."""
     names = [(t.element.lower(), t.name.lower()) for t in trainable]
     which = np.full(len(names), -1)
     schedules = []
     for k, (glob, value) in enumerate(spec.items()):
         schedules.append(make_schedule(value, folder))
-        matches = np.array(
-            [any(fnmatch.fnmatchcase(n, glob.lower()) for n in pair) for pair in names], dtype=bool
-        )
+        matches = np.array([any(fnmatch.fnmatchcase(n, glob.lower()) for n in pair) for pair in names], dtype=bool)
         if not matches.any():
             known = list(dict.fromkeys(element for element, _ in names))
             cure = suggestion(glob, known) if len(known) <= 12 else f"There are {_few(known)}. {EXAMPLES}"

@@ -113,7 +113,11 @@ class Structure:
         rows, columns = self.triplets
         more_rows, more_columns, _ = self.nonlinear_triplets
         return Block(
-            np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), self.free, self.free, self.n + 1
+            np.concatenate([rows, more_rows]),
+            np.concatenate([columns, more_columns]),
+            self.free,
+            self.free,
+            self.n + 1,
         )
 
     @cached_property
@@ -128,9 +132,7 @@ class Structure:
 def structure(circuit: Circuit, clamped: bool) -> Structure:
     """Number the unknowns; a clamp adds one branch current for each output (numbered after the others)."""
     n = circuit.n_unknowns
-    measured = {
-        int(k) for g in circuit.groups for k in g.control_positive[g.control_positive >= circuit.n_nodes]
-    }
+    measured = {int(k) for g in circuit.groups for k in g.control_positive[g.control_positive >= circuit.n_nodes]}
     nodes, branches, signs = [], [], []
     for g in circuit.groups:
         if g.device is not linear.VOLTAGE_SOURCE:

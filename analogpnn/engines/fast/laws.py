@@ -41,18 +41,13 @@ class Laws:
                 else:
                     flat = out * p.n_in + c_places
                     per_control.append(
-                        sp.csr_matrix(
-                            (out_signs * c_signs, (np.arange(n), flat)), shape=(n, p.n_out * p.n_in)
-                        )
+                        sp.csr_matrix((out_signs * c_signs, (np.arange(n), flat)), shape=(n, p.n_out * p.n_in))
                     )
             self.sum_slopes.append(per_control)
 
     def element_controls(self, u: np.ndarray) -> list[list[np.ndarray]]:
         """Controls of every element, per group, from port voltages (B, n_in)."""
-        return [
-            [sign * u[:, place] for place, sign in zip(places, signs)]
-            for places, signs, _, _ in self.ports.slots
-        ]
+        return [[sign * u[:, place] for place, sign in zip(places, signs)] for places, signs, _, _ in self.ports.slots]
 
     def tangent(self, at: list[list[np.ndarray]]) -> Tangent:
         """Linearise around the given element controls."""
@@ -79,9 +74,7 @@ class Laws:
             k = np.arange(p.n_out)
             full[:, k, k] = self.diagonal(t)
             return full
-        flat = sum(
-            _apply(d, total) for ds, totals in zip(t.slopes, self.sum_slopes) for d, total in zip(ds, totals)
-        )
+        flat = sum(_apply(d, total) for ds, totals in zip(t.slopes, self.sum_slopes) for d, total in zip(ds, totals))
         return np.asarray(flat).reshape(-1, p.n_out, p.n_in)
 
     def times(self, t: Tangent, u: np.ndarray) -> np.ndarray:

@@ -65,7 +65,10 @@ class Solver:
             return
         if k <= REDUCED_LIMIT and (k <= 2 * n if self.ports.square else 2 * k <= n):
             self.system = _regular(Reduced, self.linear, self.ports)
-            self.explanation = f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {'diagonal' if self.ports.square else 'coupled'} laws"
+            self.explanation = (
+                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, "
+                f"{'diagonal' if self.ports.square else 'coupled'} laws"
+            )
         if self.system is None:
             self.system = Full(self.structure, self.linear, self.ports)
             kind = "dense, all samples at once" if n <= DENSE_LIMIT else "sparse, sample by sample"

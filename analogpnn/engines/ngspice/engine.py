@@ -51,7 +51,7 @@ class Ngspice:
 
     Examples
     --------
-    >>> from analogpnn.circuit.netlist import Netlist
+    >>> from analogpnn.netlist.netlist import Netlist
     >>> text = '''divider
     ... *@ input V1
     ... *@ output v(out)
@@ -246,9 +246,7 @@ def _place(error: AnalogError) -> float:
 
 
 def _flatten(array: np.ndarray, batch: tuple[int, ...]) -> np.ndarray:
-    return np.broadcast_to(array, (*batch, array.shape[-1])).reshape(
-        int(np.prod(batch, dtype=int)), array.shape[-1]
-    )
+    return np.broadcast_to(array, (*batch, array.shape[-1])).reshape(int(np.prod(batch, dtype=int)), array.shape[-1])
 
 
 def _imposed(boundary: Boundary) -> np.ndarray | None:

@@ -16,9 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COMMANDS_PER_HISTORY = (
-    1000  # ngspice keeps every command (0.2 kB each) until its control structures are cleared
-)
+COMMANDS_PER_HISTORY = 1000  # ngspice keeps every command (0.2 kB each) until its control structures are cleared
 
 
 class LibraryMissing(Exception):

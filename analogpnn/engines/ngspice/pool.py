@@ -50,9 +50,7 @@ class Info:
     klu: bool
 
     def __str__(self) -> str:
-        return (
-            f"ngspice {self.version or '(version unknown)'}{' with KLU' if self.klu else ''}, {self.library}"
-        )
+        return f"ngspice {self.version or '(version unknown)'}{' with KLU' if self.klu else ''}, {self.library}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +114,7 @@ class Worker:
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
         program += [library] if library else []
-        self._process = subprocess.Popen(
-            program, stdin=pipe, stdout=pipe, stderr=self._words, env=environment
-        )
+        self._process = subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=self._words, env=environment)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self.alive = True

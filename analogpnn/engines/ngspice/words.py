@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analogpnn.circuit.flatten import FlatCard
 from analogpnn.circuit.sweep import Sweep
 from analogpnn.errors import AnalogError, ConvergenceError, SimulatorError
+from analogpnn.netlist.flatten import FlatCard
 
 # What a healthy or a converging run says as well, and what says nothing.
 _CHATTER = re.compile(
@@ -24,9 +24,7 @@ _TROUBLE = re.compile(
 _LINE = re.compile(r"(?:at|on|internal) line (?:no\. )?(\d+)|^Netlist line no\. (\d+)", re.IGNORECASE)
 _INDEX = re.compile(r"\S+\s*=\s*[-+.\de]+(?=\s*:\s)", re.IGNORECASE)
 _SINGULAR = re.compile(r"singular matrix:\s*check nodes? (.+)", re.IGNORECASE)
-_NOT_CONVERGED = re.compile(
-    r"timestep too small|iteration limit|no convergence|gmin stepping failed", re.IGNORECASE
-)
+_NOT_CONVERGED = re.compile(r"timestep too small|iteration limit|no convergence|gmin stepping failed", re.IGNORECASE)
 _ALIAS = re.compile(r"(?<![\w#])[a-z]#\d+")
 _WIDTH = 160
 
@@ -47,9 +45,7 @@ def culprit(words: Sequence[str], deck: Sweep) -> FlatCard | None:
     complaining = False
     for word in words:
         lowered = word.strip().lower()
-        complaining |= any(
-            s in lowered for s in ("error", "warning", "can't", "unknown", "model issue", "line no")
-        )
+        complaining |= any(s in lowered for s in ("error", "warning", "can't", "unknown", "model issue", "line no"))
         if not complaining:
             continue
         line = _LINE.search(word)

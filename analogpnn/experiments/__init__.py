@@ -1,0 +1,1 @@
+"""Floor 6. Experiments: a file in, a run directory out."""

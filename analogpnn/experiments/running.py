@@ -1,0 +1,291 @@
+"""Running an experiment: train, keep what was learned whatever happens, check it in ngspice."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analogpnn.circuit.boundary import Free
+from analogpnn.errors import AnalogError, ExperimentError, NetlistError, SimulatorError
+from analogpnn.experiments import report, rundir
+from analogpnn.experiments.rundir import Run
+from analogpnn.export import Replay, replay, trained_deck, trained_netlist
+from analogpnn.export.verify import TOLERANCE
+from analogpnn.tasks.task import read_out
+from analogpnn.training import checkpoint as checkpoints
+from analogpnn.training.evaluation import CHUNK, settler
+
+if TYPE_CHECKING:
+    from analogpnn.experiments.experiment import Experiment
+
+KEPT = 1000
+"""So many samples go into samples.npz, and so into test benches and verifications."""
+
+
+def default_directory(name: str) -> Path:
+    """``runs/<name>-<date>-<time>``, with a number if that is taken."""
+    stem = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    directory, k = stem, 2
+    while directory.exists():
+        directory, k = stem.with_name(f"{stem.name}-{k}"), k + 1
+    return directory
+
+
+def latest_unfinished(name: str) -> Path:
+    """The newest run of an experiment below ``runs`` that can be gone on with.
+
+    Raises
+    ------
+    ExperimentError
+        There is none.
+    """
+    for directory in sorted(Path("runs").glob(f"{name}-*"), reverse=True):
+        if (directory / rundir.RECORD).exists() and not Run.from_directory(directory).finished:
+            return directory
+    cure = "Name its directory: --out DIR --resume."
+    raise ExperimentError(f"no unfinished run of '{name}' in the folder runs", cure=cure)
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    progress: Callable[[Any], None] | None = None,
+) -> Run:
+    """See `analogpnn.experiments.experiment.Experiment.run`."""
+    experiment.check()
+    directory = Path(out) if out is not None else default_directory(experiment.name)
+    earlier = _earlier(experiment, directory, resume)
+    netlist = _write_inputs(experiment, directory)
+    record: dict[str, Any] = {
+        "name": earlier.get("name", experiment.name),
+        "experiment": experiment.resolved(netlist),
+        "seed": experiment.table["seed"],
+        "versions": _versions(),
+        "engine": _name(experiment.table["engine"]),
+        "rule": _name(experiment.table["rule"]),
+        "started": earlier.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
+        "status": "running",
+        "final": earlier.get("final", {}),
+        "epochs": earlier.get("epochs", 0),
+        "wall_seconds": earlier.get("wall_seconds", 0.0),
+        "physical": earlier.get("physical", {}),
+        "notes": list(experiment.circuit.notes),
+    }
+    rundir.write_json(directory / rundir.RECORD, record)
+
+    began, before = time.monotonic(), record["wall_seconds"]
+    checkpoint = directory / rundir.CHECKPOINT
+    start = checkpoints.load(checkpoint) if resume and checkpoint.exists() else None
+    rows = [] if start is None else _rows(start.history)
+    theta = experiment.circuit.theta if start is None else experiment.circuit.snap(start.theta)
+    stopped: BaseException | None = None
+    epochs = experiment.epochs(resume=start, checkpoint=checkpoint)
+    try:
+        for epoch in epochs:
+            rows.append(epoch.row())
+            theta = epoch.theta
+            if progress is not None:
+                progress(epoch)
+        record["status"] = "finished"
+    except KeyboardInterrupt as error:
+        record["status"], stopped = "interrupted", error
+    except AnalogError as error:
+        record["status"], record["error"], stopped = "failed", str(error), error
+    finally:
+        epochs.close()  # writes the checkpoint
+    record["final"] = {}
+    record["wall_seconds"] = before + time.monotonic() - began
+    record["epochs"] = len(rows)
+    record["physical"] = _physical(rows)
+    try:
+        samples = _evaluate(experiment, theta, record)
+        _write_results(experiment, directory, theta, rows, samples, record)
+        if stopped is None and experiment.table["verify"] is not None:
+            _verify(experiment, theta, samples, record)
+    except AnalogError as error:
+        if stopped is None:  # a circuit that stopped settling needn't settle now: the first error counts
+            record["status"], record["error"], stopped = "failed", str(error), error
+    finally:
+        rundir.write_json(directory / rundir.RECORD, record)
+        report.write_history(directory / rundir.HISTORY, rows)
+    if stopped is not None:
+        raise stopped
+    return Run(directory, record)
+
+
+def _earlier(experiment: Experiment, directory: Path, resume: bool) -> dict[str, Any]:
+    """The record of the run to go on with, if it is one of this experiment; {} for a new one."""
+    there = (directory / rundir.RECORD).exists()
+    if not resume:
+        if there:
+            cure = "Go on with it by --resume, or choose another directory."
+            raise ExperimentError("there is a run in it already", path=directory, cure=cure)
+        return {}
+    if not there:
+        cure = "Start it without --resume."
+        raise ExperimentError("there is no run in it to go on with", path=directory, cure=cure)
+    record = Run.from_directory(directory).record
+    netlist = _netlist_name(experiment)
+    old, new = _comparable(record["experiment"]), _comparable(experiment.resolved(netlist))
+    for key in dict.fromkeys([*old, *new]):
+        if old.get(key) != new.get(key):
+            raise ExperimentError(
+                f"was started with another '{key}': {old.get(key)!r} then, {new.get(key)!r} now",
+                path=directory,
+                cure="Only train.epochs and verify may change; start afresh in another directory.",
+            )
+    if (directory / netlist).read_bytes() != experiment.netlist_path.read_bytes():
+        cure = "Start afresh in another directory."
+        raise ExperimentError("was started with another netlist text", path=directory, cure=cure)
+    return record
+
+
+def _comparable(table: dict[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in table.items() if key not in ("train", "verify", "allow_include")}
+    train = {f"train.{key}": value for key, value in table.get("train", {}).items() if key != "epochs"}
+    return flat | train
+
+
+def _write_inputs(experiment: Experiment, directory: Path) -> str:
+    """Create the directory and make it stand alone: netlist, what that includes, resolved experiment."""
+    directory.mkdir(parents=True, exist_ok=True)
+    name = _netlist_name(experiment)
+    main = experiment.netlist_path.resolve()
+    for file in (main, *map(Path, experiment.circuit.netlist.included)):
+        relative = Path(name) if file == main else _below(file, main.parent)
+        if relative is None:
+            continue  # from a folder of --allow-include; the resolved experiment names it
+        target = directory / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file != target.resolve():
+            with rundir.atomic(target) as copy, file.open("rb") as original:
+                shutil.copyfileobj(original, copy)
+    rundir.write_text(directory / rundir.EXPERIMENT, experiment.to_toml(name))
+    return name
+
+
+def _below(file: Path, folder: Path) -> Path | None:
+    return file.relative_to(folder) if file.is_relative_to(folder) else None
+
+
+def _netlist_name(experiment: Experiment) -> str:
+    name = experiment.netlist_path.name
+    taken = {rundir.TRAINED, rundir.DECK, rundir.BENCH, rundir.RECORD, rundir.EXPERIMENT}
+    return f"original-{name}" if name in taken else name
+
+
+def _name(spec: Any) -> str:
+    return str(spec["name"]) if isinstance(spec, dict) and "name" in spec else str(spec)
+
+
+def _versions() -> dict[str, str]:
+    from analogpnn.experiments.experiment import versions
+
+    return versions()
+
+
+def _rows(history: Any) -> list[dict[str, Any]]:
+    """A checkpoint's columns as rows; it holds nan where an epoch had no value."""
+    names = list(history)
+    rows = []
+    for values in zip(*(history[name] for name in names)):
+        row: dict[str, Any] = {}
+        for name, value in zip(names, values):
+            whole = name in ("epoch", "operating_points", "measurements", "updates")
+            row[name] = None if np.isnan(value) else int(value) if whole else float(value)
+        rows.append(row)
+    return rows
+
+
+def _physical(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = ("operating_points", "measurements", "updates", "energy")
+    return {name: rows[-1][name] if rows else 0 for name in names}
+
+
+def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Final figures into the record; what verification and export need as arrays."""
+    task, settle = experiment.task, settler(experiment.engine)
+    circuit, cost = experiment.circuit, experiment.cost
+    tested = "train" if task.test_inputs is None else "test"
+    seen: dict[str, np.ndarray] = {}
+    figures: dict[str, tuple[float, float | None]] = {}
+    for part in dict.fromkeys(("train", tested)):
+        inputs, targets, labels = (getattr(task, f"{part}_{name}") for name in ("inputs", "targets", "labels"))
+        chunks = np.split(inputs, range(CHUNK, len(inputs), CHUNK))
+        outputs = np.concatenate([settle(circuit, theta, chunk, Free(), None).outputs for chunk in chunks])
+        loss = float(np.mean(cost.value(outputs, targets)))
+        figures[part] = loss, None if labels is None else float(np.mean(read_out(task, outputs) == labels))
+        seen = {"inputs": inputs[:KEPT], "targets": targets[:KEPT], "outputs": outputs[:KEPT]}
+    for part, place in (("train", "train"), ("test", tested)):
+        loss, accuracy = figures[place]
+        record["final"][f"{part}_loss"] = loss
+        if accuracy is not None:
+            record["final"][f"{part}_accuracy"] = accuracy
+    record["tested_on"] = f"{len(getattr(task, f'{tested}_inputs'))} {tested} samples"
+    return {"theta": theta, "theta0": experiment.circuit.theta, **seen}
+
+
+def _write_results(
+    experiment: Experiment,
+    directory: Path,
+    theta: np.ndarray,
+    rows: list[dict[str, Any]],
+    samples: dict[str, np.ndarray],
+    record: dict[str, Any],
+) -> None:
+    circuit = experiment.circuit
+    rundir.write_samples(directory / rundir.SAMPLES, samples)
+    try:
+        trained = trained_netlist(circuit, theta)
+    except NetlistError as error:
+        trained = trained_deck(circuit, theta)
+        record["notes"].append(f"{rundir.TRAINED} is a flat deck: {error.what}")
+    rundir.write_text(directory / rundir.TRAINED, trained, circuit.netlist.encoding)
+    if rows:
+        report.save_history_plot(rows, directory / rundir.LOSS_PLOT)
+    report.save_conductances_plot(circuit.trainable, samples["theta0"], theta, directory / rundir.CONDUCTANCES_PLOT)
+
+
+def _verify(experiment: Experiment, theta: np.ndarray, samples: dict[str, np.ndarray], record: dict[str, Any]) -> None:
+    """Replay the samples as ``[verify]`` asks; a missing ngspice is a note, a failing one an error."""
+    from analogpnn.experiments.experiment import find_ngspice, make_engine
+
+    asked = experiment.table["verify"]
+    if _name(asked["engine"]) == "ngspice" and find_ngspice() is None:
+        record["notes"].append("not verified: ngspice isn't here (apt install libngspice0)")
+        return
+    number = asked["samples"] or len(samples["inputs"])
+    try:
+        result = replay(
+            experiment.circuit,
+            theta,
+            samples["inputs"][:number],
+            samples["outputs"][:number],
+            engine=make_engine(asked["engine"], experiment.folder),
+            tolerance=TOLERANCE if asked["tolerance"] is None else float(asked["tolerance"]),
+        )
+    except SimulatorError as error:
+        record["verified"] = {"passed": False, "error": str(error)}
+        return
+    record["verified"] = verified(result, _name(asked["engine"]))
+
+
+def verified(result: Replay, engine: str) -> dict[str, Any]:
+    """A replay as it stands in run.json."""
+    return {
+        "passed": result.passed,
+        "engine": engine,
+        "samples": result.samples,
+        "failed": result.failed,
+        "largest_deviation": result.largest,
+        "sample": result.sample,
+        "tolerance": result.tolerance,
+    }

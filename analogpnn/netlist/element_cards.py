@@ -1,0 +1,261 @@
+"""One element's card, one flat card: what the words of each kind of element mean."""
+
+from __future__ import annotations
+
+import re
+
+from analogpnn.errors import NetlistError
+from analogpnn.expression import Node
+from analogpnn.netlist.flat import FlatCard, Model
+from analogpnn.netlist.instance import Instance
+from analogpnn.netlist.parameters import suggest
+from analogpnn.netlist.source_cards import read_source
+from analogpnn.netlist.structure import Element
+
+KNOWN = "known cards: R C L V I D M E F G H B X"
+_UNSUPPORTED = dict(
+    j="JFETs", q="bipolar transistors", t="transmission lines", s="switches", w="switches", a="code models",
+    n="Verilog-A devices", u="RC lines", y="lossy lines", o="lossy lines", z="MESFETs",
+    k="coupled inductors", p="coupled lines",
+)  # fmt: skip
+_PASSIVE = frozenset("m tc tc1 tc2 temp dtemp l w scale".split())
+_PARAMETERS = {
+    "r": _PASSIVE | {"r", "ac", "noisy", "noise"},
+    "c": _PASSIVE | {"c", "ic"},
+    "l": (_PASSIVE - {"w"}) | {"l", "ic", "nt"},
+}
+_SOURCE = frozenset("v i vol cur value m tc1 tc2 temp dtemp reciproctc reciprocm".split())
+_VALUE_NAME = {"r": "resistance", "c": "capacitance", "l": "inductance"}
+_RKM = re.compile(r"^[+-]?\d+(?:meg|[tgkmunpf])\d+$", re.ASCII)
+SMALLEST_R = 1e-3
+"""ngspice takes 1 mOhm for a resistance of zero [ohm]."""
+
+
+def read_element(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    """The flat card of an element that is not a subcircuit.
+
+    Raises
+    ------
+    NetlistError
+    """
+    letter = element.text[0]
+    reader = _READERS.get(letter)
+    if reader is None:
+        raise _unsupported(element, letter)
+    card = reader(element, instance, notes)
+    if instance.multiplier != 1.0 and letter in "rcldmigfb" and not (letter == "b" and card.kind == "v"):
+        if "m" in card.values:
+            notes.append(f"line {card.line}: m of {card.name} and of its instance multiply; ngspice 39 drops one")
+        card.values["m"] = card.values.get("m", 1.0) * instance.multiplier
+    return card
+
+
+def _unsupported(element: Element, letter: str) -> NetlistError:
+    what = f"no device for '{element.card.text.split(None, 1)[0][:20]}'"
+    if letter in _UNSUPPORTED:
+        what += f": {_UNSUPPORTED[letter]} are not supported"
+    return element.card.error(what, 0, f"{KNOWN}; a device of your own is instantiated as X1 h1 0 diode ...")
+
+
+def nodes_of(element: Element, instance: Instance, words: list[str], count: int, needs: str) -> tuple[str, ...]:
+    """The first `count` nodes, flattened; complains if there are not `needs` after them."""
+    if len(words) < 1 + count + (1 if needs else 0):
+        have = len(words) - 1
+        what = f"'{words[0]}' needs {count} nodes" + (f" and {needs}" if needs else "") + f", has {have} word(s)"
+        form = f"{words[0]} " + " ".join(f"node{k + 1}" for k in range(count)) + (f" {needs}" if needs else "")
+        raise element.error(what, 0, f"Write: {form}")
+    return tuple([instance.node(word) for word in words[1 : 1 + count]])
+
+
+def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    """R, C, L: a value, ``r=value``, an expression, a model name."""
+    letter = element.text[0]
+    words, assigned = element.parts()
+    nodes = nodes_of(element, instance, words, 2, "" if assigned or len(words) > 3 else "a value")
+    values, extra = instance.values(element, _PARAMETERS[letter], (letter,)) if assigned else ({}, [])
+    given: list[tuple[str, int | None]] = [(a.value, a.value_at) for a in assigned if a.name == letter]
+    model: Model | None = None
+    if len(words) == 4 and not assigned and words[3][0] in "123456789":  # by far the most common card
+        candidates: list[tuple[str, int | None]] = [(words[3], None)]
+    else:
+        candidates = [(word, None) for word in words[3:]] + list(extra)
+    for word, at in candidates:
+        if word[0] not in "0123456789.+-{'" and (found := instance.find_model(word)) and model is None:
+            model = instance.model(found[0].name, element, words.index(word) if at is None else 0)
+        elif word not in ("noisy", "noise"):
+            given.append((word, at))
+    if len(given) > 1:
+        word, at = given[1]
+        at = element.text.find(word, element.text.find(given[0][0]) + len(given[0][0])) if at is None else at
+        raise element.card.error(f"'{word}' is one value too many", at if at >= 0 else None, "Keep one value.")
+    expression: Node | None = None
+    if given:
+        text, at = given[0]
+        if _RKM.search(text):
+            notes.append(f"line {element.card.line}: {text} has digits after its suffix, which ngspice drops")
+        if at is None and text[0].isalpha() and text not in instance.scope.names:
+            _refuse_word(element, instance, text, words.index(text))
+        value = instance.number_or_tree(element, text, at)
+        if isinstance(value, float):
+            values[letter] = value * values.pop("scale", 1.0)
+        else:
+            expression, bound = instance.bind(value, element, text, at)
+            values |= bound
+    elif model is not None:
+        values[letter] = _from_model(element, letter, model, values)
+    else:
+        raise element.error(f"'{words[0]}' has no {_VALUE_NAME[letter]}", 0, f"Write {words[0]} node node value")
+    if letter == "r" and expression is None and values["r"] == 0:
+        values["r"] = SMALLEST_R
+        notes.append(f"line {element.card.line}: {words[0]} is 0 ohm; taken as {SMALLEST_R} ohm, as in ngspice")
+    return _card(element, instance, words, nodes, values, model=model, expression=expression)
+
+
+def _refuse_word(element: Element, instance: Instance, text: str, k: int) -> None:
+    known = [*instance.scope.names.every(), *instance.model_names()]
+    cure = suggest(text, known, f"Define it: .param {text}=... or .model {text} ...")
+    raise element.error(f"'{text}' is neither a number nor a parameter or model", k, cure)
+
+
+def _from_model(element: Element, letter: str, model: Model, values: dict[str, float]) -> float:
+    """The value by the model's geometry (ngspice: ressetup.c, captemp.c)."""
+    p = model.values
+    length = values.get("l", p.get("defl", p.get("l", 10e-6)))
+    width = values.get("w", p.get("defw", p.get("w", 10e-6)))
+    length, width = length - 2 * p.get("short", 0.0), width - 2 * p.get("narrow", 0.0)
+    if letter == "r" and p.get("rsh"):
+        if width == 0:
+            raise element.error("the model makes this resistor's width 0", 0, "Give it w=..., or check narrow.")
+        return p["rsh"] * length / width
+    if letter == "c" and ("cj" in p or "cjsw" in p) and "l" in values:
+        return p.get("cj", 0.0) * length * width + p.get("cjsw", 0.0) * 2 * (length + width)
+    for name in {"r": ("r", "res"), "c": ("cap", "c"), "l": ("ind", "l")}[letter]:
+        if name in p:
+            return p[name]
+    what = f"model '{model.name}' says nothing about this element's {_VALUE_NAME[letter]}"
+    raise element.error(what, 0, "Give the element a value, or the model rsh=... and the element l=... w=...")
+
+
+def _diode(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    words, assigned = element.parts()
+    nodes = nodes_of(element, instance, words, 2, "a model")
+    values, extra = instance.values(element) if assigned else ({}, [])
+    model = instance.model(words[3], element, 3, ("d",))
+    for word, at in [(word, None) for word in words[4:]] + list(extra):
+        if word == "off":
+            values["off"] = 1.0
+        elif "area" in values:
+            raise element.card.error(f"'{word}' is not expected here", at or element.text.find(word), None)
+        else:
+            values["area"] = instance.number(element, word, at)
+    return _card(element, instance, words, nodes, values, model=model)
+
+
+def _mosfet(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    words, assigned = element.parts()
+    nodes = nodes_of(element, instance, words, 4, "a model")
+    values, extra = instance.values(element) if assigned else ({}, [])
+    model = instance.model(words[5], element, 5)
+    for word, at in [(word, None) for word in words[6:]] + list(extra):
+        if word != "off":
+            at = element.text.rfind(word) if at is None else at
+            raise element.card.error(f"'{word}' is not expected here", at, "Parameters are name=value.")
+        values["off"] = 1.0
+    return _card(element, instance, words, nodes, values, model=model)
+
+
+def _controlled(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    """E and G: four nodes and a gain, or a formula."""
+    letter = element.text[0]
+    words, assigned = element.parts()
+    formula = [a for a in assigned if a.name in ("vol", "cur", "value", "v", "i")]
+    kind = "v" if letter == "e" else "i"
+    if len(words) > 3 and words[3] in ("poly", "table", "laplace", "freq"):
+        cure = f"Write it as a B source: B{words[0][1:]} {words[1]} {words[2]} {kind}=expression"
+        raise element.error(f"{words[3].upper()} of an {letter.upper()} card is not supported", 3, cure)
+    if formula:
+        return _formula(element, instance, kind)
+    nodes = nodes_of(element, instance, words, 4, "a gain")
+    values, extra = instance.values(element, _SOURCE) if assigned else ({}, [])
+    _nothing_more(element, words, 6, extra)
+    values["gain"] = instance.number(element, words[5])
+    return _card(element, instance, words, nodes[:2], values, controls=nodes[2:], kind=kind)
+
+
+def _current_controlled(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    """F and H: two nodes, a source, a gain."""
+    words, assigned = element.parts()
+    kind = "i" if element.text[0] == "f" else "v"
+    if len(words) > 3 and words[3] in ("poly", "table"):
+        cure = f"Write it as a B source: B{words[0][1:]} {words[1]} {words[2]} {kind}=expression of i(source)"
+        raise element.error(f"{words[3].upper()} is not supported", 3, cure)
+    nodes = nodes_of(element, instance, words, 2, "a source and a gain")
+    if len(words) < 5:
+        raise element.error(f"'{words[0]}' has no gain", 0, f"Write: {words[0]} node node source gain")
+    values, extra = instance.values(element, _SOURCE) if assigned else ({}, [])
+    _nothing_more(element, words, 5, extra)
+    values["gain"] = instance.number(element, words[4])
+    return _card(element, instance, words, nodes, values, controls=(instance.element(words[3]),), kind=kind)
+
+
+def _behavioural(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    return _formula(element, instance, "")
+
+
+def _formula(element: Element, instance: Instance, kind: str) -> FlatCard:
+    """B, and E or G with a formula."""
+    words, assigned = element.parts()
+    nodes = nodes_of(element, instance, words, 2, "")
+    own = {"": ("v", "i"), "v": ("vol", "value", "v"), "i": ("cur", "value", "i")}[kind]
+    formulas = [a for a in assigned if a.name in own]
+    if len(formulas) != 1 or not formulas[0].value:
+        cure = f"Write {words[0]} node node v=expression or {words[0]} node node i=expression"
+        raise element.error(f"'{words[0]}' needs one formula", 0, cure)
+    formula = formulas[0]
+    values, extra = instance.values(element, _SOURCE, own) if len(assigned) > 1 else ({}, [])
+    _nothing_more(element, words, 3, extra)
+    tree = instance.tree(element, formula.value, formula.value_at)
+    tree, bound = instance.bind(tree, element, formula.value, formula.value_at)
+    return _card(element, instance, words, nodes, values | bound, expression=tree, kind=kind or formula.name)
+
+
+def _nothing_more(element: Element, words: list[str], count: int, extra: list[tuple[str, int]]) -> None:
+    if len(words) > count:
+        raise element.error(f"'{words[count]}' is not expected here", count)
+    if extra:
+        raise element.card.error(f"'{extra[0][0]}' is not expected here", extra[0][1])
+
+
+def _source(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
+    words, nodes, values, waveform = read_source(element, instance)
+    return _card(element, instance, words, nodes, values, waveform=waveform)
+
+
+def _card(element: Element, instance: Instance, words, nodes, values, **more) -> FlatCard:
+    card = element.card
+    return FlatCard(
+        instance.element(words[0]) if instance.path else words[0],
+        words[0][0],
+        nodes,
+        values,
+        path=card.source.path,
+        line=card.line,
+        text=card.text,
+        **more,
+    )
+
+
+_READERS = {
+    "r": _passive,
+    "c": _passive,
+    "l": _passive,
+    "v": _source,
+    "i": _source,
+    "d": _diode,
+    "m": _mosfet,
+    "e": _controlled,
+    "g": _controlled,
+    "f": _current_controlled,
+    "h": _current_controlled,
+    "b": _behavioural,
+}

@@ -1,0 +1,1 @@
+"""Floor 4. Training: the only room where an engine meets a rule."""

@@ -1,0 +1,308 @@
+"""Training: the only room where an engine meets a rule.
+
+For every batch: let the circuit settle freely, read its outputs, impose on them what the rule says, let it
+settle again, and hand the rule what each element measured of itself. What comes back is averaged over the
+batch, scaled by the rate and added to theta, which never leaves its bounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analogpnn.circuit import local
+from analogpnn.circuit.boundary import Free
+from analogpnn.errors import ConvergenceError, ExperimentError
+from analogpnn.learning import Cost, Rule, SquaredError, make_cost, make_rule, make_step, rates
+from analogpnn.learning.registry import described
+from analogpnn.seeds import stream
+from analogpnn.tasks.task import Task, as_task, check_shapes, read_out
+from analogpnn.training import checkpoint as checkpoints
+from analogpnn.training.checkpoint import Checkpoint
+from analogpnn.training.evaluation import score, settler
+from analogpnn.training.records import Counts, Epoch
+
+CHECKPOINT_SECONDS = 1.0
+"""Least time between two checkpoints; the last finished epoch is always written when training ends."""
+
+
+def train(
+    circuit: Any,
+    task: Any,
+    *,
+    engine: Any = None,
+    rule: Any = "centred-equilibrium-propagation",
+    rate: Any,
+    epochs: int,
+    batch: int | None = None,
+    seed: int = 0,
+    optimiser: Any = "sgd",
+    cost: Any = None,
+    evaluate_every: int = 1,
+    resume: Any = None,
+    checkpoint: Any = None,
+) -> Iterator[Epoch]:
+    """Train a circuit on a task; one record per epoch.
+
+    ``theta <- clip(theta + step(rate, mean over the batch of rule.update(free, *others)))``
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Never changed; its `theta` is the start.
+    task : Task or pair of ndarray
+        What to learn; a pair is training inputs, shape (n, n_inputs), and targets, shape (n, n_outputs).
+    engine : Engine, optional
+        What settles the circuit; the fast one by default. If its `equilibrium` takes `start`, the free state
+        is handed to the other phases as their first guess.
+    rule : Rule, str or table
+        What to impose and how to change.
+    rate : number, table, schedule or ndarray of shape (n_trainable,)
+        See `analogpnn.learning.rates` [unit of theta squared per unit of cost].
+    epochs : int
+        Epochs in all, those before a resumed checkpoint included.
+    batch : int, optional
+        Samples per update; all of them by default. The last batch of an epoch may be smaller.
+    seed : int
+        Decides the order of the samples. Same seed, same run, bit for bit (unless the engine or the rule draw
+        random numbers from elsewhere).
+    optimiser : Step, str or table
+        'sgd' (plain), 'momentum' or 'adam'.
+    cost : Cost, str or table, optional
+        What is gone down on and reported; by default the rule's own, and the squared error if it has none.
+    evaluate_every : int
+        Epochs between evaluations on the test set; 0: only after the last.
+    resume : path or Checkpoint, optional
+        Go on from there instead of from ``circuit.theta``. Only new epochs are yielded; the earlier ones are
+        in the checkpoint's `history`.
+    checkpoint : path, optional
+        Where to keep a checkpoint: at most once a second, and when training ends, however it does.
+
+    Returns
+    -------
+    iterator of Epoch
+
+    Raises
+    ------
+    ExperimentError
+        Something in the arguments doesn't fit, said before the first epoch.
+    ConvergenceError
+        A sample has no operating point; it is named by its place in the training set.
+    """
+    task = as_task(task)
+    check_shapes(task, circuit)
+    rule, cost = _rule_and_cost(rule, cost)
+    step = make_step(optimiser)
+    rate_at = rates(rate, circuit.trainable)
+    if engine is None:
+        # Imported on use: a bench engine of one's own doesn't pay for the fast one.
+        from analogpnn.engines.newton import Newton
+
+        engine = Newton()
+    samples = len(task.train_inputs)
+    for name, value, least in (
+        ("epochs", epochs, 0),
+        ("batch", batch, 1),
+        ("evaluate_every", evaluate_every, 0),
+    ):
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
+            raise ExperimentError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    batch = samples if batch is None else min(int(batch), samples)
+    settings = {
+        "seed": int(seed),
+        "batch": batch,
+        "samples": samples,
+        "optimiser": described(step),
+        "trainable": [t.name for t in circuit.trainable],
+    }
+    run = _Run(circuit, task, settler(engine), rule, cost, step, rate_at, epochs, batch, evaluate_every, settings)
+    start = _fresh(run, seed) if resume is None else _resumed(run, resume)
+    return _epochs(run, start, checkpoint)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The fixed part of a training run."""
+
+    circuit: Any
+    task: Task
+    settle: Callable[..., Any]
+    rule: Rule
+    cost: Cost
+    step: Any
+    rate_at: Callable[[int, int], np.ndarray]
+    epochs: int
+    batch: int
+    evaluate_every: int
+    settings: dict[str, Any]
+
+
+def _epochs(run: _Run, state: Checkpoint, path: Any) -> Iterator[Epoch]:
+    rows: list[dict[str, Any]] = []
+    counts = _counts(state.history)
+    saved, saved_at = state.epoch, time.monotonic()
+    start = state
+    try:
+        while state.epoch < run.epochs:
+            record, new = _epoch(run, state, counts)
+            rows.append(record.row())
+            state, counts = new, record.counts
+            if path is not None and time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                checkpoints.save(path, _with_history(state, start, rows))
+                saved, saved_at = state.epoch, time.monotonic()
+            yield record
+    finally:  # the end, Ctrl-C, a circuit that doesn't settle, a caller who has seen enough
+        done = rows[: state.epoch - start.epoch]  # not the row of an epoch that Ctrl-C cut off
+        if path is not None and saved < state.epoch:
+            checkpoints.save(path, _with_history(state, start, done))
+
+
+def _epoch(run: _Run, state: Checkpoint, counts: Counts) -> tuple[Epoch, Checkpoint]:
+    """One pass over the training set: state in, record and new state out."""
+    began = time.perf_counter()
+    circuit, task = run.circuit, run.task
+    shuffle = _generator(state.random["shuffle"])
+    rate = run.rate_at(state.epoch, run.epochs)
+    theta, memory, epoch = state.theta, state.step, state.epoch + 1
+    losses, right = [], []
+    order = shuffle.permutation(len(task.train_inputs))
+    for chosen in np.split(order, range(run.batch, len(order), run.batch)):
+        inputs, targets = task.train_inputs[chosen], task.train_targets[chosen]
+        try:
+            outputs, update, done = _measure_update(run, theta, inputs, targets)
+        except ConvergenceError as error:
+            raise _named(error, epoch, chosen) from error
+        change, memory = run.step.step(memory, update, rate)
+        moved = circuit.clip(theta + change)
+        if not np.all(np.isfinite(moved)):
+            raise ExperimentError(
+                f"training ran away in epoch {epoch}: an update isn't a finite number",
+                cure="Lower the learning rate.",
+            )
+        counts += dataclasses.replace(done, updates=int(np.count_nonzero(moved != theta)))
+        theta = moved
+        losses.append(run.cost.value(outputs, targets))
+        if task.train_labels is not None:
+            right.append(read_out(task, outputs) == task.train_labels[chosen])
+    final = circuit.snap(theta)
+    test_loss = test_accuracy = None
+    wanted = epoch == run.epochs or (run.evaluate_every > 0 and epoch % run.evaluate_every == 0)
+    if wanted and task.test_inputs is not None:
+        test_loss, test_accuracy = score(run.settle, circuit, final, task, "test", run.cost)
+    record = Epoch(
+        epoch=epoch,
+        theta=final,
+        train_loss=float(np.mean(np.concatenate(losses))),
+        train_accuracy=float(np.mean(np.concatenate(right))) if right else None,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        counts=counts,
+        seconds=time.perf_counter() - began,
+    )
+    random = {"shuffle": shuffle.bit_generator.state}
+    return record, dataclasses.replace(state, epoch=epoch, theta=theta, step=memory, random=random)
+
+
+def _with_history(state: Checkpoint, start: Checkpoint, rows: list[dict[str, Any]]) -> Checkpoint:
+    """The state with the history of `start` and the rows since."""
+    history = {}
+    for name in rows[0]:
+        new = [np.nan if row[name] is None else row[name] for row in rows]
+        history[name] = np.concatenate([start.history.get(name, np.empty(0)), np.array(new, dtype=float)])
+    return dataclasses.replace(state, history=history)
+
+
+def _measure_update(
+    run: _Run, theta: np.ndarray, inputs: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Counts]:
+    """Settle a batch in all phases: its free outputs, the mean update, what it took."""
+    free = run.settle(run.circuit, theta, inputs, Free(), None)
+    boundaries = run.rule.boundaries(free.outputs, targets)
+    others = [run.settle(run.circuit, theta, inputs, boundary, free) for boundary in boundaries]
+    update = run.rule.update(local.measure(free), *(local.measure(op) for op in others)).mean(axis=0)
+    phases, samples = 1 + len(others), len(inputs)
+    done = Counts(
+        operating_points=phases * samples,
+        measurements=samples * (free.outputs.shape[-1] + phases * len(theta)),
+        energy=float(sum(np.sum(op.power) for op in (free, *others))),
+    )
+    return free.outputs, update, done
+
+
+def _rule_and_cost(rule: Any, cost: Any) -> tuple[Rule, Cost]:
+    """One cost for both: the rule goes down on what is reported."""
+    rule = make_rule(rule)
+    own = getattr(rule, "cost", None)
+    if cost is None:
+        return rule, SquaredError() if own is None else own
+    cost = make_cost(cost)
+    if own is not None and dataclasses.is_dataclass(rule) and not isinstance(rule, type):
+        rule = dataclasses.replace(rule, cost=cost)
+    return rule, cost
+
+
+def _fresh(run: _Run, seed: int) -> Checkpoint:
+    theta = run.circuit.clip(np.array(run.circuit.theta, dtype=float))
+    random = {"shuffle": stream(seed, "shuffle").bit_generator.state}
+    return Checkpoint(0, theta, run.step.start(theta), random, {}, run.settings)
+
+
+def _resumed(run: _Run, resume: Any) -> Checkpoint:
+    """The checkpoint to go on from, if it is one of this very run."""
+    path = None if isinstance(resume, Checkpoint) else resume
+    state = resume if isinstance(resume, Checkpoint) else checkpoints.load(resume)
+    for name, wanted in run.settings.items():
+        found = state.settings.get(name)
+        if found != wanted:
+            what = f"the checkpoint is of another run: {name} {_short(found)} there, {_short(wanted)} here"
+            raise ExperimentError(what, path=path, cure="Start afresh, or go on with the same settings.")
+    return state
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ExperimentError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def _generator(state: Any) -> np.random.Generator:
+    bits = np.random.PCG64()
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def _counts(history: Any) -> Counts:
+    if not history:
+        return Counts()
+    last = {field.name: history[field.name][-1] for field in dataclasses.fields(Counts)}
+    energy = float(last.pop("energy"))
+    return Counts(**{name: int(value) for name, value in last.items()}, energy=energy)
+
+
+def _named(error: ConvergenceError, epoch: int, chosen: np.ndarray) -> ConvergenceError:
+    """The same error, with the sample's place in the training set instead of in the batch."""
+    sample = error.sample
+    if sample is not None and 0 <= sample < len(chosen):
+        sample = int(chosen[sample])
+        where = f"epoch {epoch}, sample {sample} of the training set"
+    else:
+        where = f"epoch {epoch}"
+    return ConvergenceError(
+        f"{where}: {error.what}",
+        sample=sample,
+        node=error.node,
+        residual=error.residual,
+        path=error.path,
+        line=error.line,
+        cure=error.cure,
+    )
