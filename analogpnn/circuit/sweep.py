@@ -16,7 +16,6 @@ import numpy as np
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.deck import Writer
-from analogpnn.errors import SimulatorError
 from analogpnn.netlist.flatten import FlatCard
 
 TITLE = "batch"  # never the user's: ngspice's words are searched for 'error'
@@ -33,7 +32,9 @@ class Sweep:
     Attributes
     ----------
     lines : tuple of str
-        The deck, for one sample more than the batch has: the first comes twice.
+        The deck.
+    points : tuple of int
+        Which points of the sweep are the samples.
     nodes, sources : tuple of str
         ngspice's names of the circuit's node voltages and source currents.
     cards : dict of str to FlatCard
@@ -43,6 +44,7 @@ class Sweep:
     """
 
     lines: tuple[str, ...]
+    points: tuple[int, ...]
     nodes: tuple[str, ...]
     sources: tuple[str, ...]
     cards: dict[str, FlatCard]
@@ -56,13 +58,14 @@ def sweep(
     boundary: Boundary,
     *,
     options: dict[str, float | None],
+    twice: bool = False,
     start: np.ndarray | None = None,
 ) -> Sweep:
     """Write the deck of a batch.
 
-    The first sample is run twice and its first answer is to be dropped: ngspice may reach the first point by
-    a pseudo-transient, whose end is no operating point to the last digit; from there Newton's method goes on
-    alone.
+    The first sample comes twice and its first answer is to be dropped: ngspice may reach it by a
+    pseudo-transient, whose end is an operating point to six digits only; from there Newton's method goes on
+    alone. If another sample needs that too, all must come twice (`twice`).
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ def sweep(
     boundary : Free, or Clamp or Inject with arrays of shape (M, n_outputs)
     options : dict
         For the `.options` line; None makes a flag.
+    twice : bool
+        Every sample two times, and the second answers count.
     start : ndarray, shape (n_nodes,), optional
         Where Newton's method starts for the first sample [V].
 
@@ -79,9 +84,12 @@ def sweep(
     -------
     Sweep
     """
+    order = np.repeat(np.arange(len(inputs)), 2 if twice else 1)
+    order = order if twice else np.concatenate([order[:1], order])
+    points = range(1, len(order), 2 if twice else 1)
     spelling = _Spelling(circuit)
     writer = Writer(circuit, theta, spelling.node, spelling.element)
-    driven = {name: _pwl(inputs[:, k], name) for k, name in enumerate(circuit.inputs)}
+    driven = {name: _pwl(inputs[order, k]) for k, name in enumerate(circuit.inputs)}
     cards: list[str] = []
     origin: dict[str, FlatCard] = {}
     for card in circuit.flat.cards:
@@ -97,14 +105,14 @@ def sweep(
         *writer.definitions(),
         f"{INDEX} {_NODE} 0 0",
         *cards,
-        *_imposed(circuit, boundary, spelling),
+        *_imposed(circuit, boundary, order, spelling),
         *writer.starts(),
         *(_nodesets(nodes, start) if start is not None else ()),
         *_saves(circuit, nodes, sources),
-        f".dc {INDEX} 0 {len(inputs)} 1",
+        f".dc {INDEX} 0 {len(order) - 1} 1",
         ".end",
     ]
-    return Sweep(tuple(lines), nodes, sources, origin, spelling.spelt)
+    return Sweep(tuple(lines), tuple(points), nodes, sources, origin, spelling.spelt)
 
 
 class _Spelling:
@@ -136,13 +144,8 @@ class _Spelling:
         return self._alias[key]
 
 
-def _pwl(values: np.ndarray, what: str) -> str:
-    if not np.isfinite(values).all():
-        sample = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise SimulatorError(f"'{what}' is given {values[sample]} in sample {sample}", cure="give finite numbers")
-    numbers = values.tolist()
-    points = ",".join(f"{k},{x!r}" for k, x in enumerate([numbers[0], *numbers]))
-    return f"pwl(v({_NODE}),{points})"
+def _pwl(values: np.ndarray) -> str:
+    return f"pwl(v({_NODE}),{','.join(f'{k},{x!r}' for k, x in enumerate(values.tolist()))})"
 
 
 def _driven(card: FlatCard, pwl: str, spelling: _Spelling) -> list[str]:
@@ -156,15 +159,15 @@ def _driven(card: FlatCard, pwl: str, spelling: _Spelling) -> list[str]:
     return [f"{name} {a} {inner} 0", f"b#{name} {inner} {b} v={pwl}"]
 
 
-def _imposed(circuit: Circuit, boundary: Boundary, spelling: _Spelling) -> list[str]:
+def _imposed(circuit: Circuit, boundary: Boundary, order: np.ndarray, spelling: _Spelling) -> list[str]:
     """Voltage sources across the outputs, or current sources that push into n+ and draw from n-."""
     lines = []
     for k, pair in enumerate(circuit.outputs):
         a, b = map(spelling.node, pair)
         if isinstance(boundary, Clamp):
-            lines.append(f"b#clamp{k} {a} {b} v={_pwl(boundary.voltages[:, k], f'output {k}')}")
+            lines.append(f"b#clamp{k} {a} {b} v={_pwl(boundary.voltages[order, k])}")
         elif isinstance(boundary, Inject):
-            lines.append(f"b#inject{k} {b} {a} i={_pwl(boundary.currents[:, k], f'output {k}')}")
+            lines.append(f"b#inject{k} {b} {a} i={_pwl(boundary.currents[order, k])}")
     return lines
 
 

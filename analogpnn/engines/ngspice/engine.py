@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from analogpnn.errors import AnalogError, ConvergenceError, SimulatorError
 KLU_NODES = 200  # from here on KLU beats SPARSE in a sweep
 NUMBERS_PER_DECK = 2_000_000  # what ngspice keeps of one sweep: 16 MB
 SAMPLES_PER_DECK = 500  # a source interpolated at sample k is off by k roundings
+# KLU keeps its pivots from sample to sample and fails on some circuits with diodes where SPARSE does not; then it is
+# to fail quickly, and is believed only where Newton's method alone found every sample.
+_KLU: dict[str, float | None] = {"klu": None, "itl1": 100.0, "itl2": 100.0, "gminsteps": 0.0, "srcsteps": 0.0}
+_not_for_klu: WeakSet[Circuit] = WeakSet()
 SAMPLES_PER_WORKER = 8  # fewer are not worth loading the deck in one more worker
 
 
@@ -47,7 +52,7 @@ class Ngspice:
         Seconds without a sign of progress (a sample of the sweep done, say) before the worker is ended.
     klu : bool, optional
         Whether to use the KLU solver, where the build has it; by default for circuits of 200 nodes and more.
-        Where KLU finds nothing, SPARSE tries again.
+        Where KLU has difficulties, SPARSE does the circuit from then on.
 
     Examples
     --------
@@ -167,39 +172,44 @@ class Ngspice:
     def _sweep(self, circuit, theta, inputs, boundary, start, samples) -> np.ndarray:
         """One deck: (len(samples), n_unknowns)."""
         worker = pool.acquire(self.library)
+
+        def run(**how) -> tuple[np.ndarray, pool.Answer]:
+            deck = sweep(circuit, theta, inputs, boundary, start=start, **how)
+            return self._run(worker, deck, samples)
+
         try:
-            options = self._options(circuit, worker.info)
-            deck = sweep(circuit, theta, inputs, boundary, options=options, start=start)
-            try:
-                return self._run(worker, deck, samples)
-            except ConvergenceError:
-                # KLU gives up on matrices that SPARSE still solves, when gmin stepping makes them nearly singular.
-                if options.pop("klu", 0.0) is not None:
-                    raise
-                deck = sweep(circuit, theta, inputs, boundary, options=options, start=start)
-                return self._run(worker, deck, samples)
+            if worker.info.klu and self._suits_klu(circuit):
+                try:
+                    values, answer = run(options=self._options() | _KLU)
+                    if not words.has_pseudo_transient(answer.running):
+                        return values
+                except ConvergenceError:
+                    pass  # SPARSE's turn
+                _not_for_klu.add(circuit)
+            values, answer = run(options=self._options())
+            if words.has_pseudo_transient(answer.running) and len(samples) > 1:
+                values, _ = run(options=self._options(), twice=True)
+            return values
         finally:
             pool.release(worker, self.library)
 
-    def _run(self, worker: pool.Worker, deck: Sweep, samples: np.ndarray) -> np.ndarray:
+    def _suits_klu(self, circuit: Circuit) -> bool:
+        wanted = circuit.n_nodes >= KLU_NODES if self.klu is None else self.klu
+        return wanted and circuit not in _not_for_klu
+
+    def _run(self, worker: pool.Worker, deck: Sweep, samples: np.ndarray) -> tuple[np.ndarray, pool.Answer]:
         names = [*deck.nodes, *deck.sources]
         try:
             answer = worker.job(deck.lines, names, self.timeout)
         except pool.WorkerDied as death:
             raise words.died(death.how, death.words, deck) from None
-        return _read(answer, deck, names, samples)
+        return _read(answer, deck, names, samples), answer
 
-    def _options(self, circuit: Circuit, info: pool.Info) -> dict[str, float | None]:
-        options: dict[str, float | None] = {
-            "reltol": self.reltol,
-            "vntol": self.vntol,
-            "abstol": self.abstol,
-            "itl1": float(self.max_steps),
-            "itl2": float(self.max_steps),
-        }
-        if info.klu and (circuit.n_nodes >= KLU_NODES if self.klu is None else self.klu):
-            options["klu"] = None
-        return options
+    def _options(self) -> dict[str, float | None]:
+        steps = float(self.max_steps)
+        return {
+            "reltol": self.reltol, "vntol": self.vntol, "abstol": self.abstol, "itl1": steps, "itl2": steps,
+        }  # fmt: skip
 
 
 def _read(answer: pool.Answer, deck: Sweep, names: list[str], samples: np.ndarray) -> np.ndarray:
@@ -208,14 +218,15 @@ def _read(answer: pool.Answer, deck: Sweep, names: list[str], samples: np.ndarra
     if not answer.plot and not any("aborted" in word for word in answer.running):
         raise words.refused(said, deck)
     found = max((len(v) for v in answer.vectors.values()), default=0)
-    if found < len(samples) + 1 and names:
+    if names and found <= deck.points[-1]:
         raise words.unsolved(answer.running, found, samples, deck)
     node = words.floating(answer.running)
     if node is not None:
-        raise SimulatorError(
-            f"no unique operating point: ngspice's matrix is singular at '{deck.spelt.get(node, node)}'",
-            cure="Check that every node has a DC path to ground.",
-        )
+        node = deck.spelt.get(node, node)
+        raise ConvergenceError(
+            f"no unique operating point: ngspice's matrix is singular at '{node}'",
+            node=node, cure="Check that every node has a DC path to ground.",
+        )  # fmt: skip
     missing = [name for name in names if name not in answer.vectors]
     if missing:
         raise SimulatorError(
@@ -224,7 +235,7 @@ def _read(answer: pool.Answer, deck: Sweep, names: list[str], samples: np.ndarra
         )  # fmt: skip
     if not names:
         return np.empty((len(samples), 0))
-    values = np.array([answer.vectors[name] for name in names]).T[1:]
+    values = np.array([answer.vectors[name] for name in names]).T[list(deck.points)]
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad):
         raise ConvergenceError(

@@ -92,14 +92,15 @@ def unsolved(
     words : sequence of str
         ngspice's, while running.
     found : int
-        Points that were found, of which the first is the first sample's run-up.
+        Points of the sweep that were found.
     samples : sequence of int
         Numbers of the sweep's samples in the batch.
     """
     text = "\n".join(words)
     trouble = _TROUBLE.search(text)
     singular = _SINGULAR.search(text)
-    place = max((int(float(trouble.group(1))) if trouble else found) - 1, 0)
+    failed = int(float(trouble.group(1))) if trouble else found
+    place = int(np.searchsorted(deck.points, failed))
     sample = int(samples[min(place, len(samples) - 1)])
     if not _NOT_CONVERGED.search(text) and not singular:
         return refused(words, deck)
@@ -117,11 +118,15 @@ def unsolved(
     )  # fmt: skip
 
 
+def has_pseudo_transient(words: Sequence[str]) -> bool:
+    """Whether Newton's method failed on some point, with all its crutches, and a pseudo-transient found it."""
+    return any("Transient op finished" in word for word in words)
+
+
 def floating(words: Sequence[str]) -> str | None:
     """The node of a singular matrix that ngspice covered up by a pseudo-transient, or None.
 
     What it finds then is no operating point, though the run ends as a success.
     """
-    text = "\n".join(words)
-    singular = _SINGULAR.search(text)
-    return singular.group(1).strip() if singular and "Transient op finished" in text else None
+    singular = _SINGULAR.search("\n".join(words))
+    return singular.group(1).strip() if singular and has_pseudo_transient(words) else None

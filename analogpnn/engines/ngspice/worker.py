@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 from typing import BinaryIO
@@ -36,7 +37,9 @@ def main(folder: str, library: str | None) -> None:
     while not spice.finished:
         try:
             job, _ = wire.receive(jobs)
-        except EOFError:
+        except EOFError:  # the parent has ended, perhaps without time to clear up
+            os.chdir(os.path.dirname(folder))
+            shutil.rmtree(folder, ignore_errors=True)
             return
         run = spice.run(job["lines"], job["names"])
         header = {
