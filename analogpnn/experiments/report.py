@@ -1,4 +1,4 @@
-"""What a run looks like: history.csv and two plots.
+"""What a run looks like: history.csv, loss.png and conductances.png.
 
 Every plot takes a matplotlib `ax`, draws on it and returns it. matplotlib is imported when something is
 drawn, never before: nothing else in the package needs it.
@@ -52,13 +52,18 @@ def _number(text: str | None) -> float | int | None:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
+TRAIN, TEST, BEFORE, AFTER = "#8c99a8", "#1f6fb4", "#8c99a8", "#1f6fb4"
+FAMILIAR = {("G", "S"): "conductance", ("dc", "V"): "source voltage", ("dc", "A"): "source current"}
+"""What a trainable quantity is called on an axis; others by their parameter's name."""
+
+
 def plot_history(rows: Sequence[Mapping[str, Any]], ax):
-    """Loss over epochs, logarithmic; accuracy, if there is one, on a second axis at the right.
+    """Loss over epochs, logarithmic.
 
     Parameters
     ----------
     rows : sequence of mapping
-        Rows with `epoch`, `train_loss`, `test_loss` and perhaps `train_accuracy`, `test_accuracy`.
+        Rows with `epoch` and `train_loss`, perhaps `test_loss`, as in history.csv.
     ax : matplotlib.axes.Axes
         Where to draw.
 
@@ -67,94 +72,181 @@ def plot_history(rows: Sequence[Mapping[str, Any]], ax):
     matplotlib.axes.Axes
         The same `ax`.
     """
-    lines = []
-    for key, style in (("train_loss", "-"), ("test_loss", "--")):
-        lines += _draw(ax, rows, key, style, "C0")
     losses = [row.get(key) for row in rows for key in ("train_loss", "test_loss")]
+    _curves(ax, rows, "loss")
     if losses and all(loss is None or loss > 0 for loss in losses):
         ax.set_yscale("log")
+    return _finish(ax, "loss", "upper right")
+
+
+def plot_accuracy(rows: Sequence[Mapping[str, Any]], ax):
+    """Accuracy over epochs, in per cent.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows with `epoch` and `train_accuracy` or `test_accuracy`, as in history.csv.
+    ax : matplotlib.axes.Axes
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The same `ax`.
+    """
+    from matplotlib.ticker import PercentFormatter
+
+    _curves(ax, rows, "accuracy")
+    known = [row[key] for row in rows for key in ("train_accuracy", "test_accuracy") if row.get(key) is not None]
+    low = min(known, default=0.0)
+    ax.set_ylim(max(low - 0.05 - 0.1 * (1 - low), -0.02), 1.02)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return _finish(ax, "accuracy", "lower right")
+
+
+def _curves(ax, rows, quantity: str) -> None:
+    for part, colour, width in (("train", TRAIN, 1.2), ("test", TEST, 1.6)):
+        points = [(row["epoch"], row[f"{part}_{quantity}"]) for row in rows if row.get(f"{part}_{quantity}") is not None]
+        if points:
+            marker = "o" if len(points) == 1 else None
+            ax.plot(*zip(*points), color=colour, linewidth=width, marker=marker, label=part)
+
+
+def _finish(ax, label: str, place: str):
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
-    ax.set_ylabel("loss")
-    if any(row.get("test_accuracy") is not None or row.get("train_accuracy") is not None for row in rows):
-        right = ax.twinx()
-        for key, style in (("train_accuracy", "-"), ("test_accuracy", "--")):
-            lines += _draw(right, rows, key, style, "C1")
-        right.set_ylim(0, 1.03)
-        right.set_ylabel("accuracy")
-    if lines:
-        ax.legend(lines, [line.get_label() for line in lines], loc="center right", frameon=False)
+    ax.set_ylabel(label)
+    if ax.lines:
+        ax.legend(loc=place, frameon=False)
+    return _plain(ax)
+
+
+def _plain(ax):
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="0.92", linewidth=0.8)
+    ax.set_axisbelow(True)
     return ax
 
 
-def _draw(ax, rows, key, style, colour):
-    points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
-    if not points:
-        return []
-    return ax.plot(*zip(*points), style, color=colour, label=key.replace("_", " "))
-
-
-def plot_conductances(before: np.ndarray, after: np.ndarray, ax, *, quantity: str = "conductance", unit="S"):
+def plot_conductances(
+    before: np.ndarray,
+    after: np.ndarray,
+    ax,
+    *,
+    quantity: str = "conductance",
+    unit: str = "S",
+    bounds: np.ndarray | None = None,
+):
     """Histogram of a trainable quantity before and after training.
 
     Parameters
     ----------
     before, after : ndarray, shape (n_trainable,)
-        Values [`unit`]; drawn on logarithmic bins when all are positive and spread over more than a decade.
+        Values [`unit`]; conductances spread over more than a factor of three are drawn on logarithmic bins.
     ax : matplotlib.axes.Axes
         Where to draw.
     quantity, unit : str
         What stands on the horizontal axis.
+    bounds : ndarray, shape (2, n_trainable), optional
+        Lower and upper bounds; drawn as dotted lines where they are the same for all and near the values.
 
     Returns
     -------
     matplotlib.axes.Axes
         The same `ax`.
     """
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+
     before, after = np.ravel(before), np.ravel(after)
     everything = np.concatenate([before, after])
     if everything.size:
         low, high = float(everything.min()), float(everything.max())
-        number = int(np.clip(2 * np.sqrt(before.size), 8, 60))
-        if low > 0 and high > 10 * low:
-            bins = np.geomspace(low, high, number + 1)
+        limits = _common(bounds)
+        number = int(np.clip(2.5 * np.sqrt(before.size), 12, 60))
+        logarithmic = low > 0 and unit == "S" and high > 3 * low
+        if logarithmic:
+            limits = [limit for limit in limits if low / 4 < limit < high * 4]
+            ends = [min([low, *limits]), max([high, *limits])]
+            bins = np.geomspace(ends[0] * (1 - 1e-9), ends[1] * (1 + 1e-9), number + 1)
             ax.set_xscale("log")
+            tens = high > 100 * low
+            ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if tens else (1.0, 2.0, 5.0)))
+            ax.xaxis.set_minor_formatter(NullFormatter())
         else:
-            room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-            bins = np.linspace(low - room, high + room, number + 1)
-        ax.hist(before, bins, histtype="step", color="0.5", label="before")
-        ax.hist(after, bins, histtype="stepfilled", color="C0", alpha=0.6, label="after")
-        ax.legend(frameon=False)
-    ax.set_xlabel(f"{quantity} [{unit}]")
-    ax.set_ylabel("number")
-    return ax
+            room = high - low or abs(high) or 1.0
+            limits = [limit for limit in limits if low - room / 4 < limit < high + room / 4]
+            bins = np.linspace(min([low - room / 20, *limits]), max([high + room / 20, *limits]), number + 1)
+        ax.hist(before, bins, histtype="stepfilled", color=BEFORE, alpha=0.45, label="before")
+        ax.hist(after, bins, histtype="stepfilled", color=AFTER, alpha=0.55, label="after")
+        for k, limit in enumerate(limits):
+            ax.axvline(limit, color="0.35", linestyle=":", linewidth=1.2, label=None if k else "bound")
+        ax.legend(loc="best", frameon=False)
+    ax.xaxis.set_major_formatter(EngFormatter())
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(f"{quantity} [{unit}]" if unit else quantity)
+    ax.set_ylabel("elements")
+    return _plain(ax)
 
 
-def save_history_plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Loss and accuracy curves as a PNG."""
-    figure, (ax,) = _figure(1)
-    plot_history(rows, ax)
+def _common(bounds: np.ndarray | None) -> list[float]:
+    """The finite bounds that all trainables share."""
+    if bounds is None or not bounds.size:
+        return []
+    return [float(row[0]) for row in bounds if np.all(row == row[0]) and np.isfinite(row[0])]
+
+
+def save_history_plot(rows: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> None:
+    """Loss and, for a classification, accuracy over the epochs as a PNG."""
+    accurate = any(row.get(key) is not None for row in rows for key in ("train_accuracy", "test_accuracy"))
+    figure, axes = _figure([3, 2] if accurate else [1], share=True)
+    plot_history(rows, axes[0]).set_title(title, loc="left", fontsize="medium")
+    if accurate:
+        plot_accuracy(rows, axes[1])
+        axes[0].set_xlabel("")
+        axes[0].tick_params(labelbottom=False)
     _save(figure, path)
 
 
-def save_conductances_plot(trainable: Sequence[Any], before: np.ndarray, after: np.ndarray, path: Path) -> None:
+def save_conductances_plot(
+    trainable: Sequence[Any],
+    before: np.ndarray,
+    after: np.ndarray,
+    path: Path,
+    *,
+    bounds: np.ndarray | None = None,
+    title: str = "",
+) -> None:
     """One histogram per kind of trainable quantity (conductances, gate voltages, ...) as a PNG."""
     kinds = list(dict.fromkeys((t.quantity, t.unit) for t in trainable)) or [("G", "S")]
-    figure, axes = _figure(len(kinds))
+    figure, axes = _figure([1] * len(kinds))
     for (quantity, unit), ax in zip(kinds, axes):
         chosen = np.array([(t.quantity, t.unit) == (quantity, unit) for t in trainable], dtype=bool)
-        name = "conductance" if unit == "S" else quantity
-        plot_conductances(before[..., chosen], after[..., chosen], ax, quantity=name, unit=unit)
+        plot_conductances(
+            before[..., chosen],
+            after[..., chosen],
+            ax,
+            quantity=FAMILIAR.get((quantity, unit), quantity.upper()),
+            unit=unit,
+            bounds=None if bounds is None else bounds[:, chosen],
+        )
+    axes[0].set_title(title, loc="left", fontsize="medium")
     _save(figure, path)
 
 
-def _figure(number: int):
+def _figure(heights: Sequence[int], share: bool = False):
     # figures made without pyplot: no global state, no display, always the Agg renderer
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0 * number), layout="constrained")
+    figure = Figure(figsize=(6.4, 3.8 if len(heights) == 1 else 2.6 * len(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(number, 1, k + 1) for k in range(number)]
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    axes: list = []
+    for k in range(len(heights)):
+        axes.append(figure.add_subplot(grid[k], sharex=axes[0] if share and axes else None))
+    return figure, axes
 
 
 def _save(figure, path: Path) -> None:

@@ -249,9 +249,11 @@ def _write_results(
         trained = trained_deck(circuit, theta)
         record["notes"].append(f"{rundir.TRAINED} is a flat deck: {error.what}")
     rundir.write_text(directory / rundir.TRAINED, trained, circuit.netlist.encoding)
+    title = f"{record['name']}, {record['rule']}"
     if rows:
-        report.save_history_plot(rows, directory / rundir.LOSS_PLOT)
-    report.save_conductances_plot(circuit.trainable, samples["theta0"], theta, directory / rundir.CONDUCTANCES_PLOT)
+        report.save_history_plot(rows, directory / rundir.LOSS_PLOT, title)
+    before, plot = samples["theta0"], directory / rundir.CONDUCTANCES_PLOT
+    report.save_conductances_plot(circuit.trainable, before, theta, plot, bounds=circuit.bounds, title=title)
 
 
 def _verify(experiment: Experiment, theta: np.ndarray, samples: dict[str, np.ndarray], record: dict[str, Any]) -> None:

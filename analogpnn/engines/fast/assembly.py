@@ -120,6 +120,23 @@ class Structure:
             self.n + 1,
         )
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether the Jacobian is symmetric: two-terminal laws only, no voltage branch among the free unknowns."""
+        return self.free.max(initial=0) < self.circuit.n_nodes and all(
+            g.device.is_two_terminal or g.branch is not None or not g.device.controls for g in self.circuit.groups
+        )
+
+    @cached_property
+    def _memory(self) -> dict:
+        return {}
+
+    def memo(self, key: str, make):
+        """What `make` returns, computed once for this structure."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        return self._memory[key]
+
     @cached_property
     def known_slots(self) -> tuple[int, np.ndarray]:
         """The group of voltage sources and the places in it of those that fix a node."""

@@ -8,12 +8,19 @@ import numpy as np
 
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
+from analogpnn.engines.fast.batched import Batched
+from analogpnn.engines.fast.factor import Factor
+from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.ports import Ports, ports
-from analogpnn.engines.fast.systems import DENSE_LIMIT, REDUCED_LIMIT, Factor, Full, Reduced
+from analogpnn.engines.fast.reduced import Reduced
 from analogpnn.errors import ConvergenceError, NetlistError
 
+REDUCED_LIMIT = 24
+"""Nonlinear ports up to which a dense system on them is the faster one."""
+DENSE_LIMIT = 24
+"""Unknowns up to which dense matrices, all samples at once, are the faster ones."""
 LOOSE = 1e-6
 """Agreement asked of hard samples (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
 
@@ -65,14 +72,15 @@ class Solver:
             return
         if k <= REDUCED_LIMIT and (k <= 2 * n if self.ports.square else 2 * k <= n):
             self.system = _regular(Reduced, self.linear, self.ports)
-            self.explanation = (
-                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, "
-                f"{'diagonal' if self.ports.square else 'coupled'} laws"
-            )
+            laws = "diagonal" if self.ports.square else "coupled"
+            self.explanation = f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws"
+        if self.system is None and n > DENSE_LIMIT:
+            self.system = Batched(self.structure, self.linear, self.ports)
+            kind = "L D L^T" if self.structure.symmetric else "L U"
+            self.explanation = f"batched: sparse {kind} of {n} unknowns, eight samples at once, one elimination order"
         if self.system is None:
             self.system = Full(self.structure, self.linear, self.ports)
-            kind = "dense, all samples at once" if n <= DENSE_LIMIT else "sparse, sample by sample"
-            self.explanation = f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), {kind}"
+            self.explanation = f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
 
     def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start: np.ndarray | None, max_steps: int):
         """Unknowns (B, n_unknowns) for inputs (B, n_inputs); `imposed` are clamp voltages or injected currents."""

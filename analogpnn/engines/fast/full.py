@@ -1,0 +1,76 @@
+"""Newton's method on all free unknowns, with dense matrices or one sparse factorisation after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+
+from analogpnn.engines.fast.assembly import Linear, Structure
+from analogpnn.engines.fast.laws import Laws, Tangent
+from analogpnn.engines.fast.ports import Ports
+
+DENSE_LIMIT = 220
+"""Unknowns up to which dense matrices are the faster ones."""
+
+
+class Full:
+    """Newton's method on all free unknowns; `shunt` is a conductance from every node to ground (gmin stepping)."""
+
+    resistance = None
+
+    def __init__(self, s: Structure, linear: Linear, p: Ports):
+        self.ports, self.block = p, s.jacobian
+        self.n = self.linear_size = len(s.free)
+        self.dense = self.n <= DENSE_LIMIT
+        self.shunt = 0.0
+        self.is_node = (s.free < s.circuit.n_nodes).astype(float)
+        _, _, signs = s.nonlinear_triplets
+        padded = np.concatenate([linear.values, np.zeros(len(signs))])
+        self.base = self.block.dense(padded) if self.dense else self.block.entries(padded)
+        self.scatter = self.block.scatter(signs, len(linear.values), self.dense)
+
+    def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
+        return b_free, known_controls
+
+    def _solve(self, laws: Laws, t: Tangent, right: np.ndarray) -> np.ndarray:
+        added = self.scatter @ laws.triplet_slopes(t)
+        if self.dense:
+            m = self.base + added.T.reshape(-1, self.n, self.n)
+            if self.shunt:
+                m += np.diag(self.shunt * self.is_node)
+            return _solve_rows(m, right)
+        out = np.empty_like(right)
+        shunt = sp.diags(self.shunt * self.is_node).tocsc() if self.shunt else None
+        for k in range(right.shape[0]):
+            m = sp.csc_matrix((self.base + added[:, k], self.block.rows, self.block.pointers), shape=self.block.shape)
+            try:
+                lu = spl.splu(m if shunt is None else (m + shunt).tocsc(), permc_spec="MMD_AT_PLUS_A",
+                              diag_pivot_thresh=0.01)  # fmt: skip
+                out[k] = lu.solve(right[k])
+            except RuntimeError:
+                out[k] = np.nan
+        return out
+
+    def step(self, state, laws: Laws, t: Tangent, rows):
+        b, known = state
+        d_known = laws.times(t, known[rows])
+        self._x = self._solve(laws, t, b[rows] - (self.ports.inject_free @ (t.offset + d_known).T).T)
+        return (self.ports.read_free @ self._x.T).T + known[rows]
+
+    def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:
+        return self._x
+
+
+def _solve_rows(m: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """m^-1 right, sample by sample; NaN where a matrix is singular or not finite."""
+    try:
+        return np.linalg.solve(m, right[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        out = np.full_like(right, np.nan)
+        for k in range(len(m)):
+            try:
+                out[k] = np.linalg.solve(m[k], right[k])
+            except np.linalg.LinAlgError:
+                continue
+        return out
