@@ -76,7 +76,7 @@ def plot_history(rows: Sequence[Mapping[str, Any]], ax):
     _curves(ax, rows, "loss")
     if losses and all(loss is None or loss > 0 for loss in losses):
         ax.set_yscale("log")
-    return _finish(ax, "loss", "upper right")
+    return _finish(ax, "loss")
 
 
 def plot_accuracy(rows: Sequence[Mapping[str, Any]], ax):
@@ -101,32 +101,40 @@ def plot_accuracy(rows: Sequence[Mapping[str, Any]], ax):
     low = min(known, default=0.0)
     ax.set_ylim(max(low - 0.05 - 0.1 * (1 - low), -0.02), 1.02)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    return _finish(ax, "accuracy", "lower right")
+    return _finish(ax, "accuracy")
 
 
 def _curves(ax, rows, quantity: str) -> None:
     for part, colour, width in (("train", TRAIN, 1.2), ("test", TEST, 1.6)):
-        points = [(row["epoch"], row[f"{part}_{quantity}"]) for row in rows if row.get(f"{part}_{quantity}") is not None]
+        points = [
+            (row["epoch"], row[f"{part}_{quantity}"]) for row in rows if row.get(f"{part}_{quantity}") is not None
+        ]
         if points:
             marker = "o" if len(points) == 1 else None
             ax.plot(*zip(*points), color=colour, linewidth=width, marker=marker, label=part)
 
 
-def _finish(ax, label: str, place: str):
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+def _finish(ax, label: str):
+    ax.xaxis.set_major_locator(_whole_numbers())
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
-    if ax.lines:
-        ax.legend(loc=place, frameon=False)
     return _plain(ax)
+
+
+def _whole_numbers():
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True, steps=[1, 2, 5, 10])
 
 
 def _plain(ax):
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:  # above the axes, at the right: nothing can be under it there
+        where = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        ax.legend(handles, labels, ncols=len(handles), frameon=False, fontsize="medium", columnspacing=1.2, **where)
     return ax
 
 
@@ -157,7 +165,7 @@ def plot_conductances(
     matplotlib.axes.Axes
         The same `ax`.
     """
-    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     before, after = np.ravel(before), np.ravel(after)
     everything = np.concatenate([before, after])
@@ -177,14 +185,15 @@ def plot_conductances(
         else:
             room = high - low or abs(high) or 1.0
             limits = [limit for limit in limits if low - room / 4 < limit < high + room / 4]
-            bins = np.linspace(min([low - room / 20, *limits]), max([high + room / 20, *limits]), number + 1)
+            first = min((limit for limit in limits if limit <= low), default=low - room / 20)
+            last = max((limit for limit in limits if limit >= high), default=high + room / 20)
+            bins = np.linspace(first, last, number + 1)
         ax.hist(before, bins, histtype="stepfilled", color=BEFORE, alpha=0.45, label="before")
         ax.hist(after, bins, histtype="stepfilled", color=AFTER, alpha=0.55, label="after")
         for k, limit in enumerate(limits):
             ax.axvline(limit, color="0.35", linestyle=":", linewidth=1.2, label=None if k else "bound")
-        ax.legend(loc="best", frameon=False)
     ax.xaxis.set_major_formatter(EngFormatter())
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(_whole_numbers())
     ax.set_xlabel(f"{quantity} [{unit}]" if unit else quantity)
     ax.set_ylabel("elements")
     return _plain(ax)
@@ -206,6 +215,7 @@ def save_history_plot(rows: Sequence[Mapping[str, Any]], path: Path, title: str 
         plot_accuracy(rows, axes[1])
         axes[0].set_xlabel("")
         axes[0].tick_params(labelbottom=False)
+        axes[1].get_legend().remove()  # the same as above
     _save(figure, path)
 
 

@@ -132,6 +132,8 @@ class _Flattening:
             if self.count > MAX_ELEMENTS:
                 cure = "Use fewer, or make the subcircuits smaller."
                 raise element.card.error(f"the netlist flattens to more than {MAX_ELEMENTS} elements", 0, cure)
+            if element.when and not instance.is_taken(element.when):
+                continue
             if element.text[0] == "x":
                 self.expand_instance(element, instance, open_)
             else:

@@ -11,7 +11,7 @@ from analogpnn.expression.tree import inline, transform, walk
 from analogpnn.netlist.flat import Model
 from analogpnn.netlist.parameters import Definition, Scope, cached_parse, located, suggest
 from analogpnn.netlist.split import top_level_words
-from analogpnn.netlist.structure import Body, Element, ModelText
+from analogpnn.netlist.structure import Body, Branch, Element, ModelText, When
 from analogpnn.units import parse_number
 
 FREE = ("time", "hertz")
@@ -38,7 +38,7 @@ class Instance:
         Product of the m= of the instances around.
     """
 
-    __slots__ = ("around", "body", "globals", "models", "multiplier", "path", "ports", "prefix", "scope")
+    __slots__ = ("around", "body", "globals", "models", "multiplier", "path", "ports", "prefix", "scope", "taken")
 
     def __init__(self, body: Body, scope: Scope, path="", ports=None, around=None, multiplier=1.0, globals_=()):
         self.body, self.scope, self.path, self.around = body, scope, path, around
@@ -47,6 +47,17 @@ class Instance:
         self.globals = around.globals if around is not None else frozenset(globals_)
         self.prefix = path + "." if path else ""
         self.models: dict[str, Model] = {}
+        self.taken: dict[Branch, bool] = {}
+
+    def is_taken(self, when: When) -> bool:
+        """Whether a card between ``.if`` and ``.endif`` counts in this instance."""
+        for branch in when:
+            if branch not in self.taken:
+                taken = not any(self.definition(test) for test in branch.before)
+                self.taken[branch] = taken and (branch.test is None or bool(self.definition(branch.test)))
+            if not self.taken[branch]:
+                return False
+        return True
 
     def node(self, name: str) -> str:
         """The flattened name of a node."""
@@ -73,7 +84,10 @@ class Instance:
                 owner: Instance | None = self
                 while owner is not None and owner.body is not body:
                     owner = owner.around
-                return body.models[name], owner or self
+                owner = owner or self
+                for text in body.models[name]:
+                    if not text.when or owner.is_taken(text.when):
+                        return text, owner
             body = body.parent
         return None
 

@@ -23,15 +23,23 @@ ANALYSES = frozenset(
     " .disto .pss .sp .step .title .lin .hb .alter .data .csparam .backanno .wave".split()
 )
 """Control cards that are kept as text: a netlist says what the circuit is, not what to do with it."""
-REFUSED = {
-    ".lib": "Copy the section's cards into a file of its own and .include that.",
-    ".if": "Write the cards of the branch you want.",
-    ".elseif": "Write the cards of the branch you want.",
-    ".else": "Write the cards of the branch you want.",
-    ".endif": "Write the cards of the branch you want.",
-}
+CONDITIONALS = frozenset((".if", ".elseif", ".else", ".endif"))
+MAX_CONDITIONS = 50
+"""Deepest nesting of ``.if`` blocks."""
 _FUNCTION = re.compile(r"\s*([a-z_][\w.#]*)\s*\(([^()]*)\)\s*(=(?!=))?\s*", re.ASCII)
 _VOLTAGE = re.compile(r"v\s*\(\s*([^\s(),]+)\s*\)\s*=|\ball\s*=", re.ASCII)
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """One branch of an ``.if`` block: taken if its `test` holds (None: ``.else``) and those `before` don't."""
+
+    test: Definition | None
+    before: tuple[Definition, ...] = ()
+
+
+When = tuple[Branch, ...]
+"""The branches around a card, the outermost first; all must be taken."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +48,7 @@ class Element:
 
     card: Card
     text: str  # in lower case
+    when: When = ()
     words: list[str] = field(default_factory=list)
     assigned: list[Assignment] = field(default_factory=list)
     split: bool = False
@@ -69,6 +78,7 @@ class ModelText:
     assigned: list[Assignment]
     card: Card
     stray: str = ""
+    when: When = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +92,7 @@ class Body:
     formals: dict[str, Definition] = field(default_factory=dict)
     parameters: dict[str, Definition] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    models: dict[str, ModelText] = field(default_factory=dict)
+    models: dict[str, list[ModelText]] = field(default_factory=dict)  # several: of different branches of an .if
     bodies: dict[str, Body] = field(default_factory=dict)
     elements: list[Element] = field(default_factory=list)
     initial: list[tuple[str, Definition]] = field(default_factory=list)
@@ -107,6 +117,8 @@ class Structure:
     options: list[list[tuple[str, Definition]]] = field(default_factory=list)
     ignored: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    when: When = ()  # the .if branches that are open
+    opened: list[Card] = field(default_factory=list)  # the .if cards that are open
 
 
 def structure(netlist: Netlist) -> Structure:
@@ -122,11 +134,13 @@ def structure(netlist: Netlist) -> Structure:
     for card in netlist.cards:
         text = fold(card.text)
         if text[0] != ".":
-            body.elements.append(Element(card, text))
+            body.elements.append(Element(card, text, result.when))
             continue
         word = text.split(None, 1)[0].partition("(")[0]
         try:
-            if word in (".subckt", ".macro"):
+            if word in CONDITIONALS:
+                _conditional(result, card, text, word)
+            elif word in (".subckt", ".macro"):
                 body = _open(body, card, text)
             elif word in (".ends", ".eom"):
                 body = _close(body, card, text)
@@ -139,6 +153,8 @@ def structure(netlist: Netlist) -> Structure:
                 raise _unknown(card, word)
         except NetlistError as error:
             raise located(error, card, at=0) from None
+    if result.opened:
+        raise result.opened[-1].error(".if is never closed", 0, "End the block with .endif")
     if body.parent is not None and body.card is not None:
         raise body.card.error(f".subckt '{body.name}' is never closed", 0, f"End it with .ends {body.name}")
     for word, lines in result.ignored.items():
@@ -148,11 +164,35 @@ def structure(netlist: Netlist) -> Structure:
 
 
 def _unknown(card: Card, word: str) -> NetlistError:
-    if word in REFUSED:
-        return card.error(f"'{word}' is not read", 0, REFUSED[word])
-    known = [*_CARDS, ".subckt", ".ends", ".include", ".end", *ANALYSES]
-    otherwise = "Known: .param .func .model .subckt .ends .global .include .options .temp .ic .nodeset .end"
+    known = [*_CARDS, *CONDITIONALS, ".subckt", ".ends", ".include", ".lib", ".end", *ANALYSES]
+    otherwise = "Known: .param .func .model .subckt .ends .if .global .include .lib .options .temp .ic .nodeset .end"
     return card.error(f"there is no control card '{word}'", 0, suggest(word, known, otherwise))
+
+
+def _conditional(result: Structure, card: Card, text: str, word: str) -> None:
+    """``.if``, ``.elseif``, ``.else``, ``.endif``."""
+    test = text[len(word) :].strip()
+    definition = Definition(word, test, card, text.find(test, len(word))) if test else None
+    if word == ".if":
+        if definition is None:
+            raise card.error(".if has no condition", 0, "Write .if (condition)")
+        if len(result.opened) >= MAX_CONDITIONS:
+            raise card.error(f"more than {MAX_CONDITIONS} .if blocks inside one another", 0)
+        result.opened.append(card)
+        result.when += (Branch(definition),)
+        return
+    if not result.opened:
+        raise card.error(f"{word} without .if", 0, "Delete it, or open the block with .if (condition)")
+    *outer, last = result.when
+    if word == ".endif":
+        result.opened.pop()
+        result.when = tuple(outer)
+        return
+    if last.test is None:
+        raise card.error(f"{word} after .else", 0, "The .else branch is the last of its block.")
+    if word == ".elseif" and definition is None:
+        raise card.error(".elseif has no condition", 0, "Write .elseif (condition)")
+    result.when = (*outer, Branch(definition if word == ".elseif" else None, (*last.before, last.test)))
 
 
 def _open(body: Body, card: Card, text: str) -> Body:
@@ -199,6 +239,8 @@ def _param(result: Structure, body: Body, card: Card, text: str, start: int) -> 
     if function and function[3]:
         _function(body, card, text, function)
         return
+    if result.when:
+        result.notes.append(f"line {card.line}: a .param inside .if counts whatever the condition says, as in ngspice")
     first, given = assignments(text, start)
     if not given or text[start:first].strip():
         raise card.error(".param has no name=value", start + 1, "Write .param name=value or .param name={expression}")
@@ -236,8 +278,10 @@ def _model(result: Structure, body: Body, card: Card, text: str, start: int) -> 
     if text[begin:].startswith("(") and text.rstrip().endswith(")"):  # one bracket around all the parameters
         begin, stop = begin + 1, len(text.rstrip()) - 1
     first, given = assignments(text[:stop], begin)
-    if name in body.models:
-        old = body.models[name].card
+    for other in body.models.get(name, ()):
+        old = other.card
+        if other.when != result.when:
+            continue  # of another branch: which one counts is known when conditions have values
         if fold(old.text).split() == text.split():
             return
         raise card.error(
@@ -245,7 +289,8 @@ def _model(result: Structure, body: Body, card: Card, text: str, start: int) -> 
             match.start(1),
             f"The first is at {old.path}, line {old.line}.",
         )
-    body.models[name] = ModelText(name, kind, given, card, text[begin:first].strip(" ,\t"))
+    model = ModelText(name, kind, given, card, text[begin:first].strip(" ,\t"), result.when)
+    body.models.setdefault(name, []).append(model)
 
 
 def _global(result: Structure, body: Body, card: Card, text: str, start: int) -> None:

@@ -68,14 +68,12 @@ class Batched:
         constant = t.offset + laws.times(t, known[rows]) if self.ports.read_known.nnz else t.offset
         right = b[rows] - (self.ports.inject_free @ constant.T).T
         plan, p = self.plan, self.plan.pattern
-        x = lanes.to_blocks(np.ascontiguousarray(right.T[p.rows]))
+        self._x = np.empty(right.shape)
         lanes.solve_blocks(
-            plan.symmetric, p.n, p.pointers, p.indices, p.row_pointers, p.row_columns, p.row_places,
+            plan.symmetric, p.n, p.rows, p.columns, p.pointers, p.indices, p.row_pointers, p.row_columns, p.row_places,
             p.group_pointers, p.group_starts, p.group_lengths, plan.pointers, plan.indices,
-            self.base, plan.places, lanes.to_blocks(plan.scatter @ laws.triplet_slopes(t)), x,
+            self.base, plan.places, plan.scatter @ laws.triplet_slopes(t), np.ascontiguousarray(right), self._x,
         )  # fmt: skip
-        self._x = np.empty_like(right)
-        self._x[:, p.columns] = lanes.from_blocks(x, len(right))
         return (self.ports.read_free @ self._x.T).T + known[rows]
 
     def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:

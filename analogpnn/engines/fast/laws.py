@@ -111,15 +111,26 @@ class Laws:
                 if resistance is None:
                     out[j.control] = sign * limiting.logarithmic(f, p, saturation, slope)
                     continue
-                r = resistance[self.ports.slots[g][2]]
-                # The junction's own current on the tangent it was solved with.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    e = np.exp(np.minimum(p / slope, 700.0))
-                    current = saturation * (e - 1.0) + saturation * e / slope * (f - p)
-                    on_line = limiting.on_load_line(f + r * current, r, saturation, slope)
-                out[j.control] = sign * np.where(f > 0, np.where(np.isfinite(on_line), on_line, p), f)
+                out[j.control] = sign * _on_load_line(f, p, saturation, slope, resistance[self.ports.slots[g][2]])
             limited.append(out)
         return limited
+
+
+def _on_load_line(new, old, saturation, slope, resistance):
+    """The junction voltage each element would choose; only those that conduct and moved are asked."""
+    asked = (new > 0) & (np.abs(new - old) > 1e-3 * slope)
+    if not asked.any():
+        return new
+    f, p = new[asked], old[asked]
+    saturation, slope, r = (np.broadcast_to(a, new.shape)[asked] for a in (saturation, slope, resistance))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Its own current on the tangent it was solved with.
+        e = np.exp(np.minimum(p / slope, 700.0))
+        current = saturation * (e - 1.0) + saturation * e / slope * (f - p)
+        on_line = limiting.on_load_line(f + r * current, r, saturation, slope)
+    out = np.array(new)
+    out[asked] = np.where(np.isfinite(on_line), on_line, p)
+    return out
 
 
 def _selector(n: int, places: np.ndarray, signs: np.ndarray, width: int):

@@ -74,7 +74,7 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     r, c = position[block.rows], block.columns
     graph = sp.csc_matrix((np.ones(len(r)), (r, c)), shape=(n, n))
     graph = (graph + graph.T).tocsc()
-    # SuperLU orders and fills; a diagonally dominant stand-in with irregular numbers keeps it from pivoting or cancelling.
+    # SuperLU orders and fills; a diagonally dominant stand-in with irregular numbers keeps it from pivoting.
     graph.data = -np.random.default_rng(0).uniform(0.5, 1.0, len(graph.data))
     graph = ((graph + graph.T) / 2).tolil()
     graph.setdiag(0)
