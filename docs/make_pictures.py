@@ -10,11 +10,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from PIL import Image
 
 from analogpnn import Experiment, Newton
 from analogpnn.experiments.report import plot_accuracy, plot_history, read_history
@@ -22,6 +24,8 @@ from analogpnn.experiments.report import plot_accuracy, plot_history, read_histo
 DOCS = Path(__file__).resolve().parent
 CLASSES = {"setosa": "#3b6fb6", "versicolor": "#e0892c", "virginica": "#3d9b58"}
 INK = "#2b3440"
+SHADES = LinearSegmentedColormap.from_list("shades", ["#e4edf1", "#a9c8d4", "#4e8fa8", "#123c54"])
+STYLE = {"font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
 
 
 def figure_of(width: float, height: float) -> Figure:
@@ -41,23 +45,32 @@ def iris(folder: Path, out: Path) -> None:
     point = Newton().equilibrium(circuit, theta, task.test_inputs[order])
     flower = int(np.flatnonzero(labels == 2)[4])  # one virginica
 
-    figure = figure_of(10.4, 5.6)
-    grid = figure.add_gridspec(3, 2, width_ratios=[1.42, 1.0], height_ratios=[1.0, 0.72, 1.25])
-    network(figure, figure.add_subplot(grid[:, 0]), circuit, theta, point.node_voltages[flower])
+    figure = figure_of(10.0, 5.2)
+    left, right = figure.subfigures(1, 2, width_ratios=[1.5, 1.0])
+    network(left, circuit, theta, point.node_voltages[flower])
+    loss, accuracy, answers = right.subplots(3, 1, height_ratios=[1.0, 0.8, 1.5])
     rows = read_history(run.file("history.csv"))
-    loss, accuracy = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
-    plot_history(rows, loss).set_title("40 epochs of equilibrium propagation", loc="left", fontsize=10, color=INK)
+    plot_history(rows, loss)
+    loss.tick_params(labelbottom=False)
     loss.set_xlabel("")
     plot_accuracy(rows, accuracy).get_legend().remove()
-    outputs(figure.add_subplot(grid[2, 1]), point.outputs, labels)
+    outputs(answers, point.outputs, labels)
+    save(figure, out)
+
+
+def save(figure, out: Path) -> None:
+    """A PNG of 256 colours: small enough for a repository."""
     figure.savefig(out)
+    with Image.open(out) as image:
+        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
-def network(figure, ax, circuit, theta, volts) -> None:
+def network(figure, circuit, theta, volts) -> None:
     """Nodes coloured by voltage, trained resistors by conductance."""
+    ax = figure.subplots()
     columns = {
         "inputs": ["x1", "n1", "x2", "n2", "x3", "n3", "x4", "n4", "bp", "bn"],
-        "hidden": [f"h{k}" for k in range(1, 11)],
+        "hidden": [f"a{k}" for k in range(1, 11)],
         "outputs": ["o1p", "o1n", "o2p", "o2n", "o3p", "o3n"],
     }
     places = {}
@@ -67,7 +80,7 @@ def network(figure, ax, circuit, theta, volts) -> None:
             heights = np.array([0.87, 0.77, 0.55, 0.45, 0.23, 0.13])
         places |= {name: (x, y) for name, y in zip(names, heights)}
     voltage = dict(zip(circuit.nodes, volts))
-    hidden = {f"a{k}": f"h{k}" for k in range(1, 11)}  # the amplifier's output, drawn at its node
+    hidden = {f"h{k}": f"a{k}" for k in range(1, 11)}  # an amplifier's two ends are drawn as one node
     ends = {card.name: [hidden.get(n, n) for n in card.nodes[:2]] for card in circuit.flat.cards}
     lines, values = [], []
     for trainable, g in zip(circuit.trainable, theta):
@@ -79,14 +92,12 @@ def network(figure, ax, circuit, theta, volts) -> None:
     rank = np.argsort(strength)
     edges = LineCollection(
         [lines[k] for k in rank],
-        linewidths=[0.25 + 2.6 * strength[k] ** 2 for k in rank],
+        linewidths=[0.2 + 2.2 * strength[k] ** 2.5 for k in rank],
         array=np.array(values)[rank],
-        cmap="YlGnBu",
+        cmap=SHADES,
         norm=norm,
-        alpha=0.85,
         capstyle="round",
     )
-    edges.set_clim(2e-8, 1e-5)
     ax.add_collection(edges)
     colours, colour_norm = "RdBu_r", Normalize(-1, 1)
     names = [name for column in columns.values() for name in column]
@@ -95,7 +106,7 @@ def network(figure, ax, circuit, theta, volts) -> None:
     drawn = ax.scatter(
         *xy.T,
         c=[voltage[name] for name in names],
-        s=200,
+        s=170,
         cmap=colours,
         norm=colour_norm,
         edgecolors=rings,
@@ -115,19 +126,20 @@ def network(figure, ax, circuit, theta, volts) -> None:
         value = voltage[f"o{k}p"] - voltage[f"o{k}n"]
         text = f"{name}\n{1e3 * value:+.0f} mV".replace("-", "−")
         ax.text(2.12, y, text, va="center", fontsize=9, color=colour, weight="bold")
-    for x, text in ((0.0, "8 inputs, 2 biases"), (1.0, "10 hidden nodes"), (2.0, "3 differential\noutputs")):
+    for x, text in ((0.0, "inputs and biases"), (1.0, "hidden nodes, ×4"), (2.0, "differential outputs")):
         ax.text(x, 1.03, text, ha="center", va="bottom", fontsize=9, color=INK)
-    ax.set_xlim(-0.75, 2.75)
-    ax.set_ylim(-0.02, 1.12)
+    ax.set_xlim(-0.72, 2.62)
+    ax.set_ylim(-0.24, 1.09)
     ax.axis("off")
-    bars = {"shrink": 0.34, "aspect": 16, "pad": 0.01, "location": "bottom"}
-    bar = figure.colorbar(drawn, ax=ax, anchor=(0.1, 1.0), **bars)
-    bar.set_label("node voltage [V], one flower", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
-    mapped = ScalarMappable(norm=LogNorm(1e-7, 1e-5), cmap="YlGnBu")
-    bar = figure.colorbar(mapped, ax=ax, anchor=(0.9, 1.0), **bars)
-    bar.set_label("trained conductance [S]", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
+    scales = (
+        (0.2, ScalarMappable(colour_norm, colours), "node voltage, one flower [V]"),
+        (0.6, ScalarMappable(norm, SHADES), "trained conductance [S]"),
+    )
+    for x, mapped, text in scales:
+        bar = figure.colorbar(mapped, cax=ax.inset_axes([x, 0.07, 0.3, 0.022]), orientation="horizontal")
+        bar.set_label(text, fontsize=8, color=INK)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(labelsize=8)
 
 
 def curve(a, b) -> np.ndarray:
@@ -148,9 +160,9 @@ def outputs(ax, volts, labels) -> None:
     low, high = volts.min(), volts.max()
     ax.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
     ax.set_xlim(-0.5, len(labels) - 0.5)
-    ax.set_xlabel("test flower")
+    ax.set_xticks([])
     ax.set_ylabel("output [V]")
-    ax.set_title("the highest output names the species", loc="left", fontsize=10, color=INK)
+    ax.set_title("45 test flowers: the highest output names the species", loc="left", fontsize=8.5, color=INK)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -176,7 +188,7 @@ def squarer(folder: Path, out: Path) -> None:
     ax.legend(frameon=False, loc="upper center")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color="0.92", linewidth=0.8)
-    figure.savefig(out)
+    save(figure, out)
 
 
 def files(page: Path) -> dict[str, str]:
@@ -188,6 +200,6 @@ def files(page: Path) -> dict[str, str]:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "img"
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, rc_context(STYLE):
         iris(Path(scratch), target / "iris.png")
         squarer(Path(scratch), target / "squarer.png")

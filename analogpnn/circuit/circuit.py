@@ -141,8 +141,14 @@ class Circuit:
         """
         netlist = source if isinstance(source, Netlist) else Netlist.from_file(source, allow_include=allow_include)
         flat = flatten(netlist, params)
+        if flat.options.get("rshunt"):
+            raise NetlistError(
+                ".options rshunt puts a resistor from every node to ground; that is not known here",
+                path=netlist.path, cure="leave it out, or write the resistors as cards",
+            )  # fmt: skip
         celsius = flat.options.get("temp", T_NOMINAL)
-        conditions = Conditions(celsius, flat.options.get("tnom", T_NOMINAL), flat.options.get("gmin", 1e-12))
+        tnom, gmin = flat.options.get("tnom", T_NOMINAL), flat.options.get("gmin", 1e-12)
+        conditions = Conditions(celsius, tnom, gmin, flat.options)
         known = {d.name.lower(): d for d in devices}
         expressions = ExpressionDevices()
         elements = [e for card in flat.cards for e in expand(card, conditions, expressions, known)]

@@ -7,14 +7,17 @@ as ngspice names them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import sympy
 
 from analogpnn.devices import diode, linear, mosfet
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
-from analogpnn.expression import Control, to_sympy
-from analogpnn.netlist.flatten import FlatCard
+from analogpnn.expression import Control, Node, to_sympy
+from analogpnn.netlist.flatten import FlatCard, Model
+from analogpnn.units import KELVIN
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,21 @@ class Element:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What all elements share: temperature and model temperature [Celsius], gmin [S]."""
+    """What all elements share: temperature and model temperature [Celsius], gmin [S], and ``.options``."""
 
     celsius: float
     tnom: float
     gmin: float
+    options: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, card: FlatCard) -> float:
+        """The card's own temperature [Celsius]."""
+        return card.values.get("temp", self.celsius + card.values.get("dtemp", 0.0))
 
 
-def expand(card: FlatCard, conditions: Conditions, expressions: ExpressionDevices, devices: Mapping[str, Device]):
+def expand(
+    card: FlatCard, conditions: Conditions, expressions: ExpressionDevices, devices: Mapping[str, Device]
+) -> Iterable[Element]:
     """The elements that a card stands for.
 
     Raises
@@ -62,28 +72,29 @@ def expand(card: FlatCard, conditions: Conditions, expressions: ExpressionDevice
     NetlistError
         If a model or parameter is one whose meaning at an operating point is not known here.
     """
-    reader = _READERS.get(card.letter)
-    if reader is None:
-        raise _error(card, f"no device for '{card.name}'", "known cards: R C L V I D M E F G H B X")
     if card.letter == "x":
         return _user_device(card, devices)
     if card.expression is not None:
-        return _behavioural(card, expressions)
+        return _behavioural(card, card.expression, conditions, expressions)
+    reader = _READERS.get(card.letter)
+    if reader is None:
+        raise _error(card, f"no device for '{card.name}'", "known cards: R C L V I D M E F G H B X")
     return reader(card, conditions)
 
 
 class ExpressionDevices:
     """Devices made from expressions, one per distinct law, so that equal B sources form one group."""
 
-    def __init__(self):
-        self._known: dict = {}
+    def __init__(self) -> None:
+        self._known: dict[tuple, Device] = {}
 
-    def get(self, tree, controls: int, names: tuple[str, ...], quantity: str) -> Device:
-        key = (tree, controls, names, quantity)
+    def get(self, tree: sympy.Expr, controls: int, names: tuple[str, ...], is_voltage: bool) -> Device:
+        key = (tree, controls, names, is_voltage)
         if key not in self._known:
             self._known[key] = Device(
-                f"behavioural {'voltage' if quantity == 'voltage' else 'current'}",
-                **{quantity: tree},
+                f"behavioural {'voltage' if is_voltage else 'current'}",
+                current="" if is_voltage else tree,
+                voltage=tree if is_voltage else "",
                 controls=tuple(f"c{k}" for k in range(controls)),
                 parameters=dict.fromkeys(names),
             )
@@ -98,84 +109,106 @@ def _own(card: FlatCard) -> tuple[Control, ...]:
     return (Control("v", card.nodes[0], card.nodes[1]),)
 
 
+def _check_parameters(card: FlatCard, known: str) -> None:
+    """Refuse a ``name=value`` that ngspice refuses too."""
+    extra = [name for name in card.values if name not in known.split()]
+    if extra:
+        raise _error(card, f"'{card.name}' has no parameter '{extra[0]}'", f"known: {known}")
+
+
 def _factor(card: FlatCard, conditions: Conditions) -> float:
     """1 + tc1 dT + tc2 dT**2, with the model's coefficients unless the card has its own."""
     model = card.model.values if card.model else {}
-    tnom = model.get("tnom", conditions.tnom)
-    dt = card.values.get("temp", conditions.celsius + card.values.get("dtemp", 0.0)) - tnom
+    dt = conditions.of(card) - model.get("tnom", conditions.tnom)
     tc1 = card.values.get("tc1", card.values.get("tc", model.get("tc1", 0.0)))
     tc2 = card.values.get("tc2", model.get("tc2", 0.0))
     return 1.0 + tc1 * dt + tc2 * dt * dt
 
 
-def _resistor(card, conditions):
+def _resistor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     ohms = card.values.get("r")
     if ohms is None:
         raise _error(card, f"'{card.name}' has no resistance", "write it after the two nodes: R1 a b 10k")
     # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
     factor = _factor(card, conditions) * card.values.get("scale", 1.0)
     m = card.values.get("m", 1.0) / factor
-    yield Element(card.name, linear.RESISTOR, *card.nodes[:2], _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card)
+    a, b = card.nodes[:2]
+    yield Element(card.name, linear.RESISTOR, a, b, _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card)
 
 
-def _capacitor(card, conditions):
+def _capacitor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     farads = card.values.get("c", 0.0) * card.values.get("m", 1.0) * _factor(card, conditions)
-    yield Element(card.name, linear.CAPACITOR, *card.nodes[:2], _own(card), {"c": farads}, card)
+    a, b = card.nodes[:2]
+    yield Element(card.name, linear.CAPACITOR, a, b, _own(card), {"c": farads}, card)
 
 
-def _inductor(card, conditions):
+def _inductor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     henries = card.values.get("l", 0.0) / card.values.get("m", 1.0) * _factor(card, conditions)
-    yield Element(card.name, linear.INDUCTOR, *card.nodes[:2], (), {"l": henries}, card)
+    a, b = card.nodes[:2]
+    yield Element(card.name, linear.INDUCTOR, a, b, (), {"l": henries}, card)
 
 
-def _source(card, _):
+def _source(card: FlatCard, _: Conditions) -> Iterator[Element]:
+    a, b = card.nodes[:2]
+    values = {"dc": card.values.get("dc", 0.0)}
     if card.letter == "v":
-        yield Element(card.name, linear.VOLTAGE_SOURCE, *card.nodes[:2], (), {"dc": card.values.get("dc", 0.0)}, card)
+        yield Element(card.name, linear.VOLTAGE_SOURCE, a, b, (), values, card)
     else:
-        values = {"dc": card.values.get("dc", 0.0), "m": card.values.get("m", 1.0)}
-        yield Element(card.name, linear.CURRENT_SOURCE, *card.nodes[:2], (), values, card)
+        values["m"] = card.values.get("m", 1.0)
+        yield Element(card.name, linear.CURRENT_SOURCE, a, b, (), values, card)
 
 
-def _controlled(card, _):
+def _controlled(card: FlatCard, _: Conditions) -> Iterator[Element]:
     by_current = card.letter in "fh"
+    _check_parameters(card, "gain ic" if card.letter in "eh" else "gain m ic")
     control = Control("i", card.controls[0], "") if by_current else Control("v", *card.controls[:2])
     device = {"e": linear.VCVS, "g": linear.VCCS, "h": linear.CCVS, "f": linear.CCCS}[card.letter]
     values = {"gain": card.values["gain"]}
     if "m" in device.parameters:
         values["m"] = card.values.get("m", 1.0)
-    yield Element(card.name, device, *card.nodes[:2], (control,), values, card)
+    a, b = card.nodes[:2]
+    yield Element(card.name, device, a, b, (control,), values, card)
 
 
-def _check_model(card: FlatCard, known: Mapping, silent: set[str]):
-    for name, value in card.model.values.items():
+def _check_model(card: FlatCard, model: Model, known: Mapping, silent: set[str]) -> None:
+    for name, value in model.values.items():
         if name not in known and name not in silent and value != 0:
             raise _error(
                 card,
-                f"model '{card.model.name}': {name.upper()} is not part of the {card.model.type.upper()} law here",
+                f"model '{model.name}': {name.upper()} is not part of the {model.type.upper()} law here",
                 f"leave it out, set it to 0, or run the deck in ngspice itself; known: {' '.join(known).upper()}",
             )
 
 
-def _diode(card, conditions):
+def _diode(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if card.model is None or card.model.type != "d":
         raise _error(card, f"'{card.name}' needs a model of type D", ".model name D(IS=1e-14 N=1)")
-    _check_model(card, diode.MODEL, diode.SILENT)
-    v = card.values
-    celsius = v.get("temp", conditions.celsius + v.get("dtemp", 0.0))
+    _check_model(card, card.model, diode.MODEL, diode.SILENT)
+    level = card.model.values.get("level", 1)
+    if level not in (1, 3):
+        raise _error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1 and 3")
+    # Level 3 computes its area from w and l.
+    _check_parameters(card, "area m off ic temp dtemp thermal" + (" pj w l lm lp wm wp" if level == 1 else ""))
+    area, m = card.values.get("area", 1.0), card.values.get("m", 1.0)
+    if not area * m > 0:
+        raise _error(card, f"'{card.name}' has area={area:g} m={m:g}: its junction vanishes", "write area > 0")
     law, ohms = diode.parameters(
-        card.model.values, area=v.get("area", 1.0) * v.get("m", 1.0), celsius=celsius, tnom=conditions.tnom,
-        gmin=conditions.gmin,
-    )  # fmt: skip
+        card.model.values, area=area, m=m, celsius=conditions.of(card), tnom=conditions.tnom, gmin=conditions.gmin
+    )
     anode, cathode = card.nodes[:2]
     if ohms:
         inner = f"{card.name}#internal"
         own = (Control("v", anode, inner),)
         yield Element(f"{card.name}#rs", linear.RESISTOR, anode, inner, own, {"g": 1.0 / ohms}, card)
         anode = inner
-    yield Element(card.name, diode.DIODE, anode, cathode, (Control("v", anode, cathode),), law, card)
+    device = diode.BREAKDOWN_DIODE if "bv" in law else diode.DIODE
+    yield Element(card.name, device, anode, cathode, (Control("v", anode, cathode),), law, card)
 
 
-def _mosfet(card, conditions):
+_MOSFET = "w l m ad as pd ps nrd nrs off ic icvds icvgs icvbs temp dtemp"
+
+
+def _mosfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if card.model is None or card.model.type not in ("nmos", "pmos"):
         raise _error(card, f"'{card.name}' needs a model of type NMOS or PMOS", ".model name NMOS(LEVEL=1 VTO=0.7)")
     level = card.model.values.get("level", 1)
@@ -184,12 +217,21 @@ def _mosfet(card, conditions):
             card, f"model '{card.model.name}' is of level {level:g}; the fast engine knows level 1",
             "fit a level-1 card, or run the deck in ngspice itself",
         )  # fmt: skip
-    _check_model(card, mosfet.MODEL, mosfet.SILENT)
-    sign = 1.0 if card.model.type == "nmos" else -1.0
-    celsius = card.values.get("temp", conditions.celsius + card.values.get("dtemp", 0.0))
+    _check_model(card, card.model, mosfet.MODEL, mosfet.SILENT)
+    _check_parameters(card, _MOSFET)
+    model, sign = card.model.values, 1.0 if card.model.type == "nmos" else -1.0
+    for end in ("rd", "rs"):
+        if model.get(end) == 0 and model.get("rsh"):
+            raise _error(
+                card, f"model '{card.model.name}': {end.upper()}=0 beside RSH leaves that end open in ngspice",
+                f"leave {end.upper()} out, then RSH counts; or leave RSH out",
+            )  # fmt: skip
+    sizes = {name: conditions.options[f"def{name}"] for name in ("w", "l", "ad", "as", "m")
+             if f"def{name}" in conditions.options}  # fmt: skip
     p = mosfet.parameters(
-        card.model.values, card.values, sign=sign, celsius=celsius, tnom=conditions.tnom, gmin=conditions.gmin
-    )
+        model, {**sizes, **card.values}, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom,
+        gmin=conditions.gmin,
+    )  # fmt: skip
     drain, gate, source, bulk = card.nodes[:4]
     inner = {"drain": drain, "source": source}
     for end in inner:
@@ -208,29 +250,48 @@ def _mosfet(card, conditions):
         yield Element(name, mosfet.BULK, bulk, inner[end], own, p[f"bulk_{end}"], card)
 
 
-def _behavioural(card: FlatCard, expressions: ExpressionDevices):
+def _behavioural(
+    card: FlatCard, expression: Node, conditions: Conditions, expressions: ExpressionDevices
+) -> Iterator[Element]:
     controls: list[Control] = []
-    tree = to_sympy(card.expression, controls)
+    tree = to_sympy(expression, controls)
     names = tuple(sorted(s.name for s in tree.free_symbols if not _is_control(s.name, len(controls))))
     missing = [n for n in names if n not in card.values and n not in ("time", "temper")]
     if missing:
         raise _error(card, f"'{missing[0]}' is not defined", f".param {missing[0]}=...")
     values = {n: card.values.get(n, 0.0) for n in names}
-    quantity = "voltage" if card.letter in "be" and card.kind == "v" else "current"
     if card.letter in "rcl":
         raise _error(
             card, f"'{card.name}': a value that depends on voltages is not known here",
             "write it as a B source: B1 a b i=v(a,b)/(...)",
         ) if controls else _error(card, f"'{card.name}': its value is not a number")  # fmt: skip
-    device = expressions.get(tree, len(controls), names, quantity)
-    yield Element(card.name, device, *card.nodes[:2], tuple(controls), values, card)
+    factor = _multiplier(card, conditions)
+    if factor != 1.0:
+        tree, names, values = sympy.Symbol("m", real=True) * tree, (*names, "m"), {**values, "m": factor}
+    device = expressions.get(tree, len(controls), names, card.letter in "be" and card.kind == "v")
+    a, b = card.nodes[:2]
+    yield Element(card.name, device, a, b, tuple(controls), values, card)
+
+
+def _multiplier(card: FlatCard, conditions: Conditions) -> float:
+    """What ngspice's asrcload multiplies a formula by, voltage or current: m (1 + tc1 dT + tc2 dT**2).
+
+    dT counts from 27 Celsius whatever tnom is; reciproctc and reciprocm turn the factors over.
+    """
+    v = card.values
+    if card.letter != "b" and (coefficient := next((n for n in ("tc1", "tc2") if n in v), None)):
+        raise _error(card, f"'{card.name}' has no parameter '{coefficient}'", "only a B source has: write it as one")
+    dt = conditions.of(card) + KELVIN - 300.15
+    heat = 1.0 + v.get("tc1", 0.0) * dt + v.get("tc2", 0.0) * dt * dt
+    m = v.get("m", 1.0)
+    return (1.0 / heat if v.get("reciproctc") == 1 else heat) * (1.0 / m if v.get("reciprocm") == 1 else m)
 
 
 def _is_control(name: str, count: int) -> bool:
     return name.startswith("c") and name[1:].isdigit() and int(name[1:]) < count
 
 
-def _user_device(card: FlatCard, devices: Mapping[str, Device]):
+def _user_device(card: FlatCard, devices: Mapping[str, Device]) -> Iterator[Element]:
     device = devices.get(card.kind)
     if device is None:
         raise _error(
@@ -241,6 +302,7 @@ def _user_device(card: FlatCard, devices: Mapping[str, Device]):
     if extra:
         raise _error(card, f"device '{card.kind}' has no parameter '{extra[0]}'",
                      f"parameters: {', '.join(device.parameters)}")  # fmt: skip
+    controls: tuple[Control, ...]
     if device.controls == ("v",):
         controls = _own(card)
         if len(card.nodes) != 2:
@@ -250,14 +312,16 @@ def _user_device(card: FlatCard, devices: Mapping[str, Device]):
         pairs = card.nodes[2:]
         if len(pairs) != 2 * len(device.controls):
             raise _error(
-                card, f"device '{card.kind}' needs 2 + {2 * len(device.controls)} nodes, the card names {len(card.nodes)}",
+                card,
+                f"device '{card.kind}' needs 2 + {2 * len(device.controls)} nodes, the card names {len(card.nodes)}",
                 f"X1 n+ n- {' '.join(f'{c}+ {c}-' for c in device.controls)} {card.kind}",
             )  # fmt: skip
         controls = tuple(Control("v", a, b) for a, b in zip(pairs[::2], pairs[1::2]))
-    yield Element(card.name, device, *card.nodes[:2], controls, dict(card.values), card)
+    a, b = card.nodes[:2]
+    yield Element(card.name, device, a, b, controls, dict(card.values), card)
 
 
-_READERS = {
+_READERS: dict[str, Callable[[FlatCard, Conditions], Iterator[Element]]] = {
     "r": _resistor, "c": _capacitor, "l": _inductor, "v": _source, "i": _source, "e": _controlled, "f": _controlled,
-    "g": _controlled, "h": _controlled, "d": _diode, "m": _mosfet, "b": _behavioural, "x": _user_device,
+    "g": _controlled, "h": _controlled, "d": _diode, "m": _mosfet,
 }  # fmt: skip

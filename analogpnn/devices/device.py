@@ -138,7 +138,11 @@ class Device:
     def is_affine(self) -> bool:
         """Whether the law is affine in its controls (then one factorisation serves every sample)."""
         controls = {self.symbol(c) for c in self.controls}
-        return all(not (s.free_symbols & controls) for s in self.slopes)
+        if any(s.free_symbols & controls for s in self.slopes):
+            return False
+        # A step (u, floor, a comparison) has slope zero and is not affine all the same.
+        line = sum((s * self.symbol(c) for s, c in zip(self.slopes, self.controls)), sympy.Integer(0))
+        return not sympy.expand(self.expression - line).free_symbols & controls
 
     @property
     def is_two_terminal(self) -> bool:

@@ -21,6 +21,16 @@ class _Printer(NumPyPrinter):
             text = f"numpy.where({self._print(condition)}, {self._print(value)}, {text})"
         return text
 
+    def _print_Pow(self, expr, rational=False):
+        # numpy.power is ten times a product.
+        base, exponent = expr.args
+        if exponent.is_Integer and 1 < abs(exponent) <= 4 and base.is_Symbol:
+            product = "*".join([self._print(base)] * int(abs(exponent)))
+            return f"({product})" if exponent > 0 else f"(1.0/({product}))"
+        if exponent == -1:
+            return f"(1.0/({self._print(base)}))"
+        return super()._print_Pow(expr, rational=rational)
+
     def _nested(self, name, arguments):
         text = self._print(arguments[0])
         for a in arguments[1:]:
@@ -35,6 +45,15 @@ class _Printer(NumPyPrinter):
 
     def _print_Heaviside(self, expr):
         return f"numpy.heaviside({self._print(expr.args[0])}, 0.5)"
+
+    def _print_DiracDelta(self, expr):
+        return "0.0"  # the slope of a step, where ngspice too has none
+
+    def _print_Floor(self, expr):
+        return f"numpy.floor({self._print(expr.args[0])})"
+
+    def _print_Ceiling(self, expr):
+        return f"numpy.ceil({self._print(expr.args[0])})"
 
 
 def source(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> str:

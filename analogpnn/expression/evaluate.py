@@ -8,6 +8,7 @@ These are the rules of ngspice's parameter language, which differ from its B sou
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 
 from analogpnn.errors import NetlistError
@@ -29,11 +30,20 @@ from analogpnn.expression.tree import (
 
 MAX_CALLS = 100_000
 """Most calls of users' functions in one evaluation (functions of functions grow exponentially)."""
+MAX_POINTS = 20_001
+"""Most arguments of pwl()."""
 CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
 def _sign(x: float) -> float:
     return float((x > 0) - (x < 0))
+
+
+def _interpolate(x: float, points: tuple[float, ...]) -> float:
+    """Straight between the points x0, y0, x1, y1, ... and straight on beyond them."""
+    xs, ys = points[0::2], points[1::2]
+    k = min(max(bisect_right(xs, x) - 1, 0), len(xs) - 2)
+    return ys[k] + (x - xs[k]) * (ys[k + 1] - ys[k]) / (xs[k + 1] - xs[k])
 
 
 BUILT_IN: dict[str, tuple[int, int, Callable[..., float]]] = {
@@ -53,7 +63,9 @@ BUILT_IN |= {
     "sqr": (1, 1, lambda x: x * x),
     "sgn": (1, 1, _sign),
     "u": (1, 1, lambda x: (_sign(x) + 1) / 2),
+    "u2": (1, 1, lambda x: min(max(x, 0.0), 1.0)),
     "uramp": (1, 1, lambda x: max(x, 0.0)),
+    "pwl": (5, MAX_POINTS, lambda x, *points: _interpolate(x, points)),
     "int": (1, 1, lambda x: float(math.trunc(x))),
     "nint": (1, 1, lambda x: float(round(x))),
 }
@@ -210,6 +222,8 @@ def require(node: Call, fewest: int, most: int) -> None:
         raise NetlistError(
             f"{node.function}() takes {wanted} argument(s), not {len(node.arguments)}", column=node.column
         )
+    if node.function == "pwl" and len(node.arguments) % 2 == 0:
+        raise NetlistError("pwl() takes x and then pairs x0,y0, x1,y1, ...", column=node.column)
 
 
 def check_functions(tree: Node) -> None:

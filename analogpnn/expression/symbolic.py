@@ -60,6 +60,19 @@ def _atanh(x):
     return sympy.atanh(x)
 
 
+def _interpolation(x, *points):
+    """Straight between the points, straight on beyond them."""
+    xs, ys = points[0::2], points[1::2]
+    if any((b - a).is_positive is False for a, b in zip(xs, xs[1:])):
+        raise ValueError("the x of pwl() must rise")
+    if len(xs) > 16:  # a sum of ramps: nested choices would nest the generated function's brackets too deeply
+        slopes = [(y1 - y0) / (x1 - x0) for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:])]
+        ramps = [(b - a) * sympy.Max(x - corner, 0) for a, b, corner in zip(slopes, slopes[1:], xs[1:])]
+        return sympy.Add(ys[0] + slopes[0] * (x - xs[0]), *ramps)
+    lines = [y0 + (x - x0) * (y1 - y0) / (x1 - x0) for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:])]
+    return sympy.Piecewise(*((line, x < limit) for line, limit in zip(lines, xs[1:-1])), (lines[-1], True))
+
+
 _SYMPY = {
     "abs": sympy.Abs,
     "sqrt": sympy.sqrt,
@@ -88,7 +101,9 @@ _SYMPY = {
     "sqr": lambda x: x**2,
     "sgn": sympy.sign,
     "u": lambda x: sympy.Heaviside(x, sympy.Rational(1, 2)),
+    "u2": lambda x: sympy.Min(sympy.Max(x, 0), 1),
     "uramp": lambda x: sympy.Max(x, 0),
+    "pwl": _interpolation,
     "floor": Floor,
     "ceil": Ceiling,
     "int": lambda x: sympy.sign(x) * Floor(sympy.Abs(x)),

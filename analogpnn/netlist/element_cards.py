@@ -6,17 +6,17 @@ import re
 
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Node
+from analogpnn.netlist import controlled_cards, device_cards
+from analogpnn.netlist.card_parts import flat_card, nodes_of
 from analogpnn.netlist.flat import FlatCard, Model
 from analogpnn.netlist.instance import Instance
 from analogpnn.netlist.parameters import suggest
 from analogpnn.netlist.source_cards import read_source
 from analogpnn.netlist.structure import Element
 
-KNOWN = "known cards: R C L V I D M E F G H B X"
 _UNSUPPORTED = dict(
-    j="JFETs", q="bipolar transistors", t="transmission lines", s="switches", w="switches", a="code models",
-    n="Verilog-A devices", u="RC lines", y="lossy lines", o="lossy lines", z="MESFETs",
-    k="coupled inductors", p="coupled lines",
+    t="transmission lines", a="code models", n="Verilog-A devices", u="RC lines", y="lossy lines", o="lossy lines",
+    z="MESFETs", p="coupled lines",
 )  # fmt: skip
 _PASSIVE = frozenset("m tc tc1 tc2 temp dtemp l w scale".split())
 _PARAMETERS = {
@@ -24,7 +24,6 @@ _PARAMETERS = {
     "c": _PASSIVE | {"c", "ic"},
     "l": (_PASSIVE - {"w"}) | {"l", "ic", "nt"},
 }
-_SOURCE = frozenset("v i vol cur value m tc1 tc2 temp dtemp reciproctc reciprocm".split())
 _VALUE_NAME = {"r": "resistance", "c": "capacitance", "l": "inductance"}
 _RKM = re.compile(r"^[+-]?\d+(?:meg|[tgkmunpf])\d+$", re.ASCII)
 SMALLEST_R = 1e-3
@@ -43,7 +42,7 @@ def read_element(element: Element, instance: Instance, notes: list[str]) -> Flat
     if reader is None:
         raise _unsupported(element, letter)
     card = reader(element, instance, notes)
-    if instance.multiplier != 1.0 and letter in "rcldmigfb" and not (letter == "b" and card.kind == "v"):
+    if instance.multiplier != 1.0 and letter in "rcldmqjigfb" and not (letter == "b" and card.kind == "v"):
         if "m" in card.values:
             notes.append(f"line {card.line}: m of {card.name} and of its instance multiply; ngspice 39 drops one")
         card.values["m"] = card.values.get("m", 1.0) * instance.multiplier
@@ -54,17 +53,8 @@ def _unsupported(element: Element, letter: str) -> NetlistError:
     what = f"no device for '{element.card.text.split(None, 1)[0][:20]}'"
     if letter in _UNSUPPORTED:
         what += f": {_UNSUPPORTED[letter]} are not supported"
-    return element.card.error(what, 0, f"{KNOWN}; a device of your own is instantiated as X1 h1 0 diode ...")
-
-
-def nodes_of(element: Element, instance: Instance, words: list[str], count: int, needs: str) -> tuple[str, ...]:
-    """The first `count` nodes, flattened; complains if there are not `needs` after them."""
-    if len(words) < 1 + count + (1 if needs else 0):
-        have = len(words) - 1
-        what = f"'{words[0]}' needs {count} nodes" + (f" and {needs}" if needs else "") + f", has {have} word(s)"
-        form = f"{words[0]} " + " ".join(f"node{k + 1}" for k in range(count)) + (f" {needs}" if needs else "")
-        raise element.error(what, 0, f"Write: {form}")
-    return tuple([instance.node(word) for word in words[1 : 1 + count]])
+    known = " ".join(sorted(letter.upper() for letter in (*_READERS, "x")))
+    return element.card.error(what, 0, f"known cards: {known}; a device of your own is instantiated as X1 h1 0 diode ...")
 
 
 def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
@@ -88,6 +78,9 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
         word, at = given[1]
         at = element.text.find(word, element.text.find(given[0][0]) + len(given[0][0])) if at is None else at
         raise element.card.error(f"'{word}' is one value too many", at if at >= 0 else None, "Keep one value.")
+    for name in ("l", "w"):
+        if name in values and letter != "l":
+            values[name] *= instance.scale
     expression: Node | None = None
     if given:
         text, at = given[0]
@@ -108,7 +101,7 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
     if letter == "r" and expression is None and values["r"] == 0:
         values["r"] = SMALLEST_R
         notes.append(f"line {element.card.line}: {words[0]} is 0 ohm; taken as {SMALLEST_R} ohm, as in ngspice")
-    return _card(element, instance, words, nodes, values, model=model, expression=expression)
+    return flat_card(element, instance, words, nodes, values, model=model, expression=expression)
 
 
 def _refuse_word(element: Element, instance: Instance, text: str, k: int) -> None:
@@ -136,113 +129,10 @@ def _from_model(element: Element, letter: str, model: Model, values: dict[str, f
     raise element.error(what, 0, "Give the element a value, or the model rsh=... and the element l=... w=...")
 
 
-def _diode(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
-    words, assigned = element.parts()
-    nodes = nodes_of(element, instance, words, 2, "a model")
-    values, extra = instance.values(element) if assigned else ({}, [])
-    model = instance.model(words[3], element, 3, ("d",))
-    for word, at in [(word, None) for word in words[4:]] + list(extra):
-        if word == "off":
-            values["off"] = 1.0
-        elif "area" in values:
-            raise element.card.error(f"'{word}' is not expected here", at or element.text.find(word), None)
-        else:
-            values["area"] = instance.number(element, word, at)
-    return _card(element, instance, words, nodes, values, model=model)
-
-
-def _mosfet(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
-    words, assigned = element.parts()
-    nodes = nodes_of(element, instance, words, 4, "a model")
-    values, extra = instance.values(element) if assigned else ({}, [])
-    model = instance.model(words[5], element, 5)
-    for word, at in [(word, None) for word in words[6:]] + list(extra):
-        if word != "off":
-            at = element.text.rfind(word) if at is None else at
-            raise element.card.error(f"'{word}' is not expected here", at, "Parameters are name=value.")
-        values["off"] = 1.0
-    return _card(element, instance, words, nodes, values, model=model)
-
-
-def _controlled(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
-    """E and G: four nodes and a gain, or a formula."""
-    letter = element.text[0]
-    words, assigned = element.parts()
-    formula = [a for a in assigned if a.name in ("vol", "cur", "value", "v", "i")]
-    kind = "v" if letter == "e" else "i"
-    if len(words) > 3 and words[3] in ("poly", "table", "laplace", "freq"):
-        cure = f"Write it as a B source: B{words[0][1:]} {words[1]} {words[2]} {kind}=expression"
-        raise element.error(f"{words[3].upper()} of an {letter.upper()} card is not supported", 3, cure)
-    if formula:
-        return _formula(element, instance, kind)
-    nodes = nodes_of(element, instance, words, 4, "a gain")
-    values, extra = instance.values(element, _SOURCE) if assigned else ({}, [])
-    _nothing_more(element, words, 6, extra)
-    values["gain"] = instance.number(element, words[5])
-    return _card(element, instance, words, nodes[:2], values, controls=nodes[2:], kind=kind)
-
-
-def _current_controlled(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
-    """F and H: two nodes, a source, a gain."""
-    words, assigned = element.parts()
-    kind = "i" if element.text[0] == "f" else "v"
-    if len(words) > 3 and words[3] in ("poly", "table"):
-        cure = f"Write it as a B source: B{words[0][1:]} {words[1]} {words[2]} {kind}=expression of i(source)"
-        raise element.error(f"{words[3].upper()} is not supported", 3, cure)
-    nodes = nodes_of(element, instance, words, 2, "a source and a gain")
-    if len(words) < 5:
-        raise element.error(f"'{words[0]}' has no gain", 0, f"Write: {words[0]} node node source gain")
-    values, extra = instance.values(element, _SOURCE) if assigned else ({}, [])
-    _nothing_more(element, words, 5, extra)
-    values["gain"] = instance.number(element, words[4])
-    return _card(element, instance, words, nodes, values, controls=(instance.element(words[3]),), kind=kind)
-
-
-def _behavioural(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
-    return _formula(element, instance, "")
-
-
-def _formula(element: Element, instance: Instance, kind: str) -> FlatCard:
-    """B, and E or G with a formula."""
-    words, assigned = element.parts()
-    nodes = nodes_of(element, instance, words, 2, "")
-    own = {"": ("v", "i"), "v": ("vol", "value", "v"), "i": ("cur", "value", "i")}[kind]
-    formulas = [a for a in assigned if a.name in own]
-    if len(formulas) != 1 or not formulas[0].value:
-        cure = f"Write {words[0]} node node v=expression or {words[0]} node node i=expression"
-        raise element.error(f"'{words[0]}' needs one formula", 0, cure)
-    formula = formulas[0]
-    values, extra = instance.values(element, _SOURCE, own) if len(assigned) > 1 else ({}, [])
-    _nothing_more(element, words, 3, extra)
-    tree = instance.tree(element, formula.value, formula.value_at)
-    tree, bound = instance.bind(tree, element, formula.value, formula.value_at)
-    return _card(element, instance, words, nodes, values | bound, expression=tree, kind=kind or formula.name)
-
-
-def _nothing_more(element: Element, words: list[str], count: int, extra: list[tuple[str, int]]) -> None:
-    if len(words) > count:
-        raise element.error(f"'{words[count]}' is not expected here", count)
-    if extra:
-        raise element.card.error(f"'{extra[0][0]}' is not expected here", extra[0][1])
-
-
 def _source(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
     words, nodes, values, waveform = read_source(element, instance)
-    return _card(element, instance, words, nodes, values, waveform=waveform)
+    return flat_card(element, instance, words, nodes, values, waveform=waveform)
 
-
-def _card(element: Element, instance: Instance, words, nodes, values, **more) -> FlatCard:
-    card = element.card
-    return FlatCard(
-        instance.element(words[0]) if instance.path else words[0],
-        words[0][0],
-        nodes,
-        values,
-        path=card.source.path,
-        line=card.line,
-        text=card.text,
-        **more,
-    )
 
 
 _READERS = {
@@ -251,11 +141,18 @@ _READERS = {
     "l": _passive,
     "v": _source,
     "i": _source,
-    "d": _diode,
-    "m": _mosfet,
-    "e": _controlled,
-    "g": _controlled,
-    "f": _current_controlled,
-    "h": _current_controlled,
-    "b": _behavioural,
+    "d": device_cards.diode,
+    "m": device_cards.mosfet,
+    "q": device_cards.bipolar,
+    "j": device_cards.jfet,
+    "s": device_cards.switch,
+    "w": device_cards.switch,
+    "k": device_cards.coupling,
+    "e": controlled_cards.voltage_controlled,
+    "g": controlled_cards.voltage_controlled,
+    "f": controlled_cards.current_controlled,
+    "h": controlled_cards.current_controlled,
+    "b": controlled_cards.behavioural,
 }
+LETTERS = (*_READERS, "x")
+"""First letters of the cards that are read."""

@@ -84,6 +84,7 @@ class _Flattening:
         scope.define({name: d for name, d in top.parameters.items() if name not in params})
         instance = Instance(top, scope, globals_=self.parts.globals)
         options = self.options(instance)
+        instance.scale = options.pop("scale", 1.0)
         scope.names["temper"] = options.get("temp", scope.names["temper"])
         self.expand(instance, ())
         self.check_references()
@@ -216,8 +217,12 @@ class _Flattening:
         nodes = {node for card in self.cards for node in card.nodes} | {"0"}
         open_ended = any(card.letter == "x" for card in self.cards)  # a user's device may have nodes inside
         for card in readers:
-            if card.letter in "fh":
-                self.check_source(card, card.controls[0])
+            if card.letter == "k":
+                for name in card.controls:
+                    self.check_inductor(card, name)
+            elif card.letter in "fhw":
+                for name in card.controls:
+                    self.check_source(card, name)
             elif not open_ended:
                 self.check_nodes(card, card.controls, nodes)
             if card.expression is None:
@@ -235,6 +240,11 @@ class _Flattening:
                 raise self.owners[card.name].error(
                     f"'{card.name}' reads node '{node}', which does not exist", None, cure
                 )
+
+    def check_inductor(self, card: FlatCard, name: str) -> None:
+        if name not in self.owners:
+            cure = suggest(name, [c.name for c in self.cards if c.letter == "l"], "Name two L cards.")
+            raise self.owners[card.name].error(f"'{card.name}' couples '{name}', which does not exist", None, cure)
 
     def check_source(self, card: FlatCard, source: str) -> None:
         if source not in self.owners:

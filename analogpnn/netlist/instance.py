@@ -17,6 +17,8 @@ from analogpnn.units import parse_number
 FREE = ("time", "hertz")
 """Names in expressions that stay: they are quantities of an analysis."""
 _TAKEN = frozenset("m tc tc1 tc2 temp dtemp ic ac r c l i v w gain area scale reciproctc reciprocm".split())
+_STARTS = {"m": ("icvgs", "icvbs"), "q": ("icvce",), "j": ("icvgs",)}
+"""Keys of the second and third value of ``ic=``."""
 _OPERATORS = "+-*/%^<>=!&|?:"
 
 
@@ -38,13 +40,15 @@ class Instance:
         Product of the m= of the instances around.
     """
 
-    __slots__ = ("around", "body", "globals", "models", "multiplier", "path", "ports", "prefix", "scope", "taken")
+    __slots__ = ("around", "body", "globals", "models", "multiplier", "path", "ports", "prefix", "scale", "scope",
+                 "taken")  # fmt: skip
 
     def __init__(self, body: Body, scope: Scope, path="", ports=None, around=None, multiplier=1.0, globals_=()):
         self.body, self.scope, self.path, self.around = body, scope, path, around
         self.ports: dict[str, str] = ports or {}
         self.multiplier = multiplier
         self.globals = around.globals if around is not None else frozenset(globals_)
+        self.scale: float = around.scale if around is not None else 1.0  # of lengths: .options scale
         self.prefix = path + "." if path else ""
         self.models: dict[str, Model] = {}
         self.taken: dict[Branch, bool] = {}
@@ -223,8 +227,8 @@ class Instance:
                 if rest:
                     values["tc2"] = self.number(element, rest[0][0], value_at + rest[0][1])
                     rest = rest[1:]
-            elif name == "ic" and element.text[0] in "m":
-                for key, (word, offset) in zip(("icvgs", "icvbs"), rest):
+            elif name == "ic" and element.text[0] in _STARTS:
+                for key, (word, offset) in zip(_STARTS[element.text[0]], rest):
                     if word[0].isdigit() or word[0] in "{'+-.":
                         values[key] = self.number(element, word, value_at + offset)
                         rest = rest[1:]

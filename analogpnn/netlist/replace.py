@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from analogpnn.errors import NetlistError
@@ -18,6 +19,10 @@ _FLAGS = ("off", "noisy", "noise")
 _INSTANCE = {
     "m": frozenset("m w l ad as pd ps nrd nrs temp dtemp off ic icvds icvgs icvbs delvto".split()),
     "d": frozenset("area m pj off ic temp dtemp".split()),
+    "q": frozenset("area areab areac m off ic icvbe icvce temp dtemp".split()),
+    "j": frozenset("area m off ic icvds icvgs temp dtemp".split()),
+    "s": frozenset(("on",)),
+    "w": frozenset(("on",)),
 }
 
 
@@ -25,6 +30,10 @@ def replaced(netlist: Netlist, values: Mapping[tuple[str, str], float]) -> str:
     """The text of a netlist with other numbers in it; see `Netlist.with_values`."""
     parts = structure(netlist)
     elements = {element.text.split(None, 1)[0].partition("(")[0]: element for element in parts.top.elements}
+    doubled = set()
+    if any(element.when for element in parts.top.elements):
+        names = [element.text.split(None, 1)[0] for element in parts.top.elements]
+        doubled = {name for name, count in Counter(names).items() if count > 1}
     edits: list[tuple[int, int, str]] = []
     for (name, parameter), value in values.items():
         element = elements.get(name.lower())
@@ -34,6 +43,8 @@ def replaced(netlist: Netlist, values: Mapping[tuple[str, str], float]) -> str:
                 what += ": it is inside a subcircuit, whose text other instances share"
             close = suggest(name.lower(), elements, "") if "." not in name else ""
             raise NetlistError(what, path=netlist.path, cure=close or _CURE)
+        if name.lower() in doubled:
+            raise element.error(f"'{name}' stands in several branches of an .if", 0, _CURE)
         card, start, end, text = _edit(element, parameter.lower(), format_number(value), parts)
         if card.source.included:
             raise card.error(f"'{name}' is in an included file, which is not rewritten", 0, _CURE)
@@ -80,7 +91,10 @@ def _edit(element: Element, parameter: str, text: str, parts: Structure) -> tupl
     if place is not None:
         return card, place[1], place[1] + len(place[0]), text
     if letter in _INSTANCE and parameter not in _INSTANCE[letter]:
-        return _of_model(element, words[{"m": 5, "d": 3}[letter]][0], parameter, text, parts)
+        place = {"m": 5, "d": 3, "j": 4, "s": 5, "w": 4}.get(letter, 4)
+        if letter == "q" and words[4][0] not in parts.top.models and len(words) > 5:
+            place = 5  # a substrate node in between
+        return _of_model(element, words[place][0], parameter, text, parts)
     return card, len(card.text), len(card.text), f" {parameter}={text}"
 
 
@@ -102,9 +116,11 @@ def _dc(words, text: str) -> tuple[int, int, str]:
 
 
 def _of_model(element: Element, name: str, parameter: str, text: str, parts: Structure) -> tuple[Card, int, int, str]:
-    model: ModelText | None = parts.top.models.get(name)
-    if model is None:
-        raise element.error(f"the model of this element is not in the text: '{name}'", 0, _CURE)
+    found = parts.top.models.get(name, [])
+    if len(found) != 1:
+        where = "stands in several branches of an .if" if found else "is not in the text"
+        raise element.error(f"the model of this element {where}: '{name}'", 0, _CURE)
+    model: ModelText = found[0]
     users = [e for e in _elements(parts.top) if name in WORD.findall(e.text)]
     if len(users) > 1:
         what = f"'{parameter}' belongs to model '{name}', which other elements use too"

@@ -29,9 +29,10 @@ class Factor:
             if self.n and column.min() == 0.0:
                 raise np.linalg.LinAlgError("empty column")
             scaled /= column
-            if self.n and 1.0 / np.linalg.cond(scaled, 1) < 1e-13:
+            inverse = np.linalg.inv(scaled)
+            if self.n and not np.abs(scaled).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max() < 1e13:
                 raise np.linalg.LinAlgError("singular")
-            self.inverse = (np.linalg.inv(scaled) / column[:, None]) / row
+            self.inverse = inverse / column[:, None] / row
             self.lu = None
         else:
             self.inverse = None

@@ -11,7 +11,7 @@ import numpy as np
 from analogpnn.engines.fast.laws import Laws
 
 TOLERANCE = 1e-7
-"""Agreement of controls, relative and in volts. The step that finds it leaves an error of its square over 2 nVt: 1e-13 V."""
+"""Agreement of controls, relative and in volts; the step that finds it leaves its square over 2 nVt, 1e-13 V."""
 
 
 def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.0, tolerance=TOLERANCE):

@@ -30,20 +30,7 @@ class Laws:
         self.groups = [s.circuit.groups[k] for k in s.nonlinear]
         self.parameters = [parameters[k] for k in s.nonlinear]
         self.ports = p
-        self.sum_out, self.sum_slopes = [], []
-        for places, signs, out, out_signs in p.slots:
-            n = len(out)
-            self.sum_out.append(_selector(n, out, out_signs, p.n_out))
-            per_control = []
-            for c_places, c_signs in zip(places, signs):
-                if p.square:
-                    per_control.append(_selector(n, out, np.ones(n), p.n_out))
-                else:
-                    flat = out * p.n_in + c_places
-                    per_control.append(
-                        sp.csr_matrix((out_signs * c_signs, (np.arange(n), flat)), shape=(n, p.n_out * p.n_in))
-                    )
-            self.sum_slopes.append(per_control)
+        self.sum_out, self.sum_slopes = p.selectors
 
     def element_controls(self, u: np.ndarray) -> list[list[np.ndarray]]:
         """Controls of every element, per group, from port voltages (B, n_in)."""
@@ -131,16 +118,6 @@ def _on_load_line(new, old, saturation, slope, resistance):
     out = np.array(new)
     out[asked] = np.where(np.isfinite(on_line), on_line, p)
     return out
-
-
-def _selector(n: int, places: np.ndarray, signs: np.ndarray, width: int):
-    if len(np.unique(places)) == n:
-        return places, signs, width
-    if n * width <= 20000:
-        m = np.zeros((n, width))
-        m[np.arange(n), places] = signs
-        return m
-    return sp.csr_matrix((signs, (np.arange(n), places)), shape=(n, width))
 
 
 def _apply(values: np.ndarray, selector):

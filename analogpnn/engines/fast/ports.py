@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,7 +21,7 @@ class Ports:
     Attributes
     ----------
     read_free, read_known : sparse matrices (n_in, n_free), (n_in, n_known)
-    inject_free : sparse (n_free, n_out); inject_all : sparse (n + 1, n_out)
+    inject_free, inject_known : sparse matrices (n_free, n_out), (n_known, n_out)
     slots : per nonlinear group: (control places (n_controls, n), control signs, output places (n,), output signs)
     square : bool
         Every law depends on its own branch voltage alone, so that S = C^T and the Jacobian is diagonal.
@@ -29,7 +30,7 @@ class Ports:
     read_free: sp.csr_matrix
     read_known: sp.csr_matrix
     inject_free: sp.csc_matrix
-    inject_all: sp.csc_matrix
+    inject_known: sp.csr_matrix
     slots: tuple
     square: bool
 
@@ -40,6 +41,34 @@ class Ports:
     @property
     def n_out(self) -> int:
         return self.inject_free.shape[1]
+
+    @cached_property
+    def selectors(self):
+        """Per group the map from elements to outputs, and per group and control the one to entries of D."""
+        sums, slopes = [], []
+        for places, signs, out, out_signs in self.slots:
+            n = len(out)
+            sums.append(_selector(n, out, out_signs, self.n_out))
+            per_control = []
+            for c_places, c_signs in zip(places, signs):
+                if self.square:
+                    per_control.append(_selector(n, out, np.ones(n), self.n_out))
+                else:
+                    flat = out * self.n_in + c_places
+                    shape = (n, self.n_out * self.n_in)
+                    per_control.append(sp.csr_matrix((out_signs * c_signs, (np.arange(n), flat)), shape=shape))
+            slopes.append(per_control)
+        return sums, slopes
+
+
+def _selector(n: int, places: np.ndarray, signs: np.ndarray, width: int):
+    if len(np.unique(places)) == n:
+        return places, signs, width
+    if n * width <= 20000:
+        m = np.zeros((n, width))
+        m[np.arange(n), places] = signs
+        return m
+    return sp.csr_matrix((signs, (np.arange(n), places)), shape=(n, width))
 
 
 def ports(s: Structure) -> Ports:
@@ -81,6 +110,6 @@ def ports(s: Structure) -> Ports:
             rows, columns, values = rows + [pair[0]], columns + [k], values + [-1.0]
     inject = sp.csc_matrix((values, (rows, columns)), shape=(size, len(outputs)))
     return Ports(
-        read[:, s.free], read[:, s.known_nodes], inject[s.free], inject, tuple(slots),
+        read[:, s.free], read[:, s.known_nodes], inject[s.free], inject[s.known_nodes].tocsr(), tuple(slots),
         square and list(controls) == list(outputs),
     )  # fmt: skip

@@ -95,9 +95,11 @@ class Solver:
         else:
             known_controls = (self.ports.read_known @ known.T).T
             x_free = self._nonlinear(b_free, known_controls, start, max_steps)
-            u = (self.ports.read_free @ x_free.T).T + known_controls
-            tangent = self.laws.tangent(self.laws.element_controls(u))
-            injected = tangent.offset + self.laws.times(tangent, u)
+            injected = None
+            if self.ports.inject_known.nnz:
+                u = (self.ports.read_free @ x_free.T).T + known_controls
+                tangent = self.laws.tangent(self.laws.element_controls(u))
+                injected = tangent.offset + self.laws.times(tangent, u)
         x = np.zeros((batch, s.n + 1))
         x[:, s.free] = x_free
         x[:, s.known_nodes] = known
@@ -105,7 +107,7 @@ class Solver:
             # Kirchhoff's law at the held nodes gives the current of the sources that hold them.
             leaving = (self.linear.known_rows @ x.T).T - b[:, s.known_nodes]
             if injected is not None:
-                leaving += (self.ports.inject_all[s.known_nodes] @ injected.T).T
+                leaving += (self.ports.inject_known @ injected.T).T
             x[:, s.known_branches] = -leaving * s.known_signs
         return x[:, : self.circuit.n_unknowns]
 

@@ -1,0 +1,164 @@
+"""The bipolar transistor (Gummel and Poon) as ngspice computes it at an operating point.
+
+The card expands into a transport current, two base junctions, the resistances that are not zero and the junction to the
+substrate, each an element of its own. Voltages below are those of an NPN; p = -1 turns them round for a PNP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, log
+
+from analogpnn.devices.device import Device, Junction
+from analogpnn.units import KELVIN, thermal_voltage
+
+
+def junction_current(v: str, saturation: str, slope: str) -> str:
+    """ngspice's pn junction: Shockley's law down to -3 slopes, a cubic tail below."""
+    tail = f"-{saturation}*(1 + (3*{slope}/({v}*2.718281828459045))**3)"
+    return f"({v} >= -3*{slope} ? {saturation}*(exp({v}/{slope}) - 1) : {tail})"
+
+
+_BE, _BC = junction_current("(p*vbe)", "is", "nfvt"), junction_current("(p*vbc)", "isc", "nrvt")
+# Base charge: the Early effect divides, high injection multiplies. Where the root has no argument ngspice takes 1.
+_Q2 = f"(1 + 4*(iikf*{_BE} + iikr*{_BC}))"
+_ROOT = f"({_Q2} > 0 ? sqrt(max({_Q2}, 1e-300)) : 1)"
+_QB = f"((iikf > 0 || iikr > 0) ? (1 + {_ROOT})/2 : 1)/(1 - ivaf*p*vbc - ivar*p*vbe)"
+_CHARGE = {"ivaf": 0.0, "ivar": 0.0, "iikf": 0.0, "iikr": 0.0, "is": None, "isc": None, "nfvt": None, "nrvt": None}
+_LIMITS = (Junction(0, "is", "vt", "p"), Junction(1, "isc", "vt", "p"))
+
+TRANSPORT = Device(
+    "bipolar transport",
+    current=f"p*m*({_BE} - {_BC})/({_QB})",
+    controls=("vbe", "vbc"),
+    parameters={**_CHARGE, "vt": None, "p": 1.0, "m": 1.0},
+    units={"is": "A", "isc": "A", "nfvt": "V", "nrvt": "V", "vt": "V", "iikf": "1/A", "iikr": "1/A", "ivaf": "1/V"},
+    junctions=_LIMITS,
+)
+"""From collector to emitter: (If - Ir) / qb, with qb = (1 + sqrt(1 + 4 (If/IKF + Ir/IKR))) / 2 / (1 - vbc/VAF - vbe/VAR)."""
+
+BASE_JUNCTION = Device(
+    "bipolar base junction",
+    current=f"p*m*({junction_current('(p*v)', 'is', 'nvt')}/beta + {junction_current('(p*v)', 'ile', 'nevt')} + gmin*p*v)",
+    parameters={"is": None, "nvt": None, "beta": None, "ile": 0.0, "nevt": 1.0, "vt": None, "gmin": 1e-12, "p": 1.0,
+                "m": 1.0},
+    units={"is": "A", "nvt": "V", "ile": "A", "nevt": "V", "vt": "V", "gmin": "S"},
+    junctions=(Junction(0, "is", "vt", "p"),),
+)  # fmt: skip
+"""Base to emitter or collector: the ideal current over beta, the leakage current, gmin."""
+
+BASE_RESISTANCE = Device(
+    "bipolar base resistance",
+    current=f"m*v/(rbm + (rb - rbm)/({_QB}))",
+    controls=("v", "vbe", "vbc"),
+    parameters={**_CHARGE, "rb": None, "rbm": None, "vt": None, "p": 1.0, "m": 1.0},
+    units={"rb": "ohm", "rbm": "ohm"},
+    junctions=(Junction(1, "is", "vt", "p"), Junction(2, "isc", "vt", "p")),
+)
+"""RBM + (RB - RBM) / qb: the base's resistance falls as its charge grows."""
+
+_IB = (
+    f"({_BE}/bf + {junction_current('(p*vbe)', 'ile', 'nevt')} + gmin*p*vbe"
+    f" + {_BC}/br + {junction_current('(p*vbc)', 'ilc', 'ncvt')} + gmin*p*vbc)"
+)
+_X = f"max({_IB}/irb, 1e-9)"
+_Z = f"((-1 + sqrt(1 + 14.59025*{_X}))/2.4317/sqrt({_X}))"
+
+CROWDED_BASE_RESISTANCE = Device(
+    "bipolar base resistance with crowding",
+    current=f"m*v/(rbm + 3*(rb - rbm)*(tan({_Z}) - {_Z})/({_Z}*tan({_Z})**2))",
+    controls=("v", "vbe", "vbc"),
+    parameters={"is": None, "isc": None, "nfvt": None, "nrvt": None, "rb": None, "rbm": None, "irb": None, "bf": None,
+                "br": None, "ile": 0.0, "nevt": 1.0, "ilc": 0.0, "ncvt": 1.0, "gmin": 1e-12, "vt": None, "p": 1.0,
+                "m": 1.0},
+    units={"rb": "ohm", "rbm": "ohm", "irb": "A"},
+    junctions=(Junction(1, "is", "vt", "p"), Junction(2, "isc", "vt", "p")),
+)  # fmt: skip
+"""With IRB: the base current crowds to the rim, which shortens its way."""
+
+MODEL = {
+    "is": 1e-16, "bf": 100.0, "nf": 1.0, "br": 1.0, "nr": 1.0, "vaf": 0.0, "va": 0.0, "var": 0.0, "vb": 0.0, "ikf": 0.0,
+    "ik": 0.0, "ikr": 0.0, "ise": 0.0, "c2": 0.0, "ne": 1.5, "isc": 0.0, "c4": 0.0, "nc": 2.0, "rb": 0.0, "rbm": None,
+    "irb": 0.0, "re": 0.0, "rc": 0.0, "eg": 1.11, "xti": 3.0, "pt": 3.0, "xtb": 0.0, "iss": None, "ns": 1.0,
+    "subs": None, "tnom": None, "tref": None, "nkf": 0.5,
+}  # fmt: skip
+SILENT = {
+    "cje", "vje", "pe", "mje", "me", "tf", "xtf", "vtf", "itf", "ptf", "cjc", "vjc", "pc", "mjc", "mc", "xcjc", "tr",
+    "cjs", "csub", "ccs", "vjs", "ps", "mjs", "ms", "fc", "kf", "af", "level", "vbe_max", "vbc_max", "vce_max",
+    "pd_max", "ic_max", "ib_max", "te_max", "rth0", "gap1", "gap2", "tlevc",
+}  # fmt: skip
+
+
+def parameters(
+    model: Mapping[str, float],
+    instance: Mapping[str, float],
+    *,
+    sign: float,
+    celsius: float,
+    tnom: float,
+    gmin: float,
+) -> dict[str, dict[str, float] | float | str]:
+    """Law parameters of all parts of a transistor, from card and model.
+
+    Currents and conductances grow with the area. At temperature T saturation currents are multiplied by
+    f = exp((T/Tnom - 1) EG / Vt) (T/Tnom)**XTI (leakage: f**(1/N)), betas by (T/Tnom)**XTB.
+
+    Returns
+    -------
+    dict
+        ``transport``, ``base_emitter``, ``base_collector``, ``base`` (None without a base resistance), ``crowded``,
+        ``substrate`` (a diode's parameters), ``collector_resistance``, ``emitter_resistance``, ``base_resistance``
+        [ohm] where it is constant, and ``vertical``: whether the substrate's junction is at the collector.
+    """
+    value = {k: model.get(k, d) for k, d in MODEL.items()}
+    area, m = instance.get("area", 1.0), instance.get("m", 1.0)
+    vertical = value["subs"] == 1 if value["subs"] is not None else sign > 0
+    wide = {"b": instance.get("areab", area), "c": instance.get("areac", area)}
+    collector_area, substrate_area = (wide["b"], wide["c"]) if vertical else (wide["c"], wide["b"])
+    nominal = model.get("tnom", model.get("tref", tnom)) + KELVIN
+    vt, ratio = thermal_voltage(celsius), (celsius + KELVIN) / nominal
+    xti = model.get("xti", value["pt"])
+    exponent = (ratio - 1.0) * value["eg"] / vt + xti * log(ratio)
+    grow, beta = exp(exponent), ratio ** value["xtb"]
+    leak_e = model.get("ise", value["c2"] * value["is"]) * exp(exponent / value["ne"]) / beta
+    leak_c = model.get("isc", value["c4"] * value["is"]) * exp(exponent / value["nc"]) / beta
+    saturation = value["is"] * grow
+    shared = {
+        "is": saturation * area, "isc": saturation * collector_area, "nfvt": value["nf"] * vt, "nrvt": value["nr"] * vt,
+        "vt": vt, "p": sign, "m": m,
+    }  # fmt: skip
+    charge = {
+        "ivaf": _inverse(model.get("vaf", value["va"])), "ivar": _inverse(model.get("var", value["vb"])),
+        "iikf": _inverse(model.get("ikf", value["ik"]) * area), "iikr": _inverse(value["ikr"] * area),
+    }  # fmt: skip
+    bf, br = value["bf"] * beta, value["br"] * beta
+    emitter = {"ile": leak_e * area, "nevt": value["ne"] * vt}
+    collector = {"ilc": leak_c * collector_area, "ncvt": value["nc"] * vt}
+    rb, rbm = value["rb"] / area, (value["rb"] if value["rbm"] is None else value["rbm"]) / area
+    base, crowded = None, value["irb"] != 0.0
+    if rb and crowded:
+        base = {**shared, **emitter, **collector, "rb": rb, "rbm": rbm, "irb": value["irb"] * area, "bf": bf, "br": br,
+                "gmin": gmin}  # fmt: skip
+    elif rb and rb != rbm:
+        base = {**shared, **charge, "rb": rb, "rbm": rbm}
+    junction = {"vt": vt, "gmin": gmin, "p": sign, "m": m}
+    iss = value["iss"]
+    return {
+        "transport": {**shared, **charge},
+        "base_emitter": {"is": shared["is"], "nvt": shared["nfvt"], "beta": bf, **emitter, **junction},
+        "base_collector": {"is": shared["isc"], "nvt": shared["nrvt"], "beta": br, "ile": collector["ilc"],
+                           "nevt": collector["ncvt"], **junction},
+        "base": base,
+        "crowded": crowded,
+        "substrate": {
+            "is": 0.0 if iss is None else m * iss * grow * substrate_area, "nvt": value["ns"] * vt, "gmin": m * gmin,
+        },
+        "vertical": vertical,
+        "base_resistance": rb / m,
+        "collector_resistance": value["rc"] / area / m,
+        "emitter_resistance": value["re"] / area / m,
+    }  # fmt: skip
+
+
+def _inverse(x: float) -> float:
+    return 1.0 / x if x else 0.0

@@ -1,0 +1,155 @@
+"""The companion circuit: what a stage of the integrator solves is an operating point.
+
+A stage at time t asks for x with
+
+    d q(x)/dt + A x + S i(C x) = b(t),    d q/dt = rate (q(x) - q*),   rate = 1/(gamma h)
+
+so every charge q(v) stands as a current rate*q(v) beside the element's own, every flux as a voltage, and everything
+the DC engine knows about matrices, ports and limiting holds here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import scipy.sparse as sp
+
+from analogpnn.circuit.circuit import Circuit, Group
+from analogpnn.devices.device import Device
+from analogpnn.engines.fast.assembly import Linear, Structure, structure
+from analogpnn.engines.fast.ports import Ports, ports
+from analogpnn.engines.ode.junction import check_models, diode_charges
+
+RATE = "rate_of_change"
+
+
+@lru_cache(maxsize=256)
+def companion_device(device: Device) -> Device:
+    """The device whose current is ``rate`` times the charge (of a voltage law: the flux) of the given one."""
+    charge = device.charge_expression * device.symbol(RATE)
+    controls = ("i",) if device.is_voltage else device.controls
+    return Device(
+        f"{device.name}: charge", current=charge, controls=controls, parameters={**device.parameters, RATE: 0.0}
+    )
+
+
+def _companion(group: Group, ground: int) -> Group:
+    """The charges of a group as currents from n+ to n-, its fluxes as what is taken off the branch's row."""
+    device = companion_device(group.device)
+    n = len(group.names)
+    positive, negative = group.positive, group.negative
+    reads = group.control_positive, group.control_negative
+    if group.branch is not None:
+        # Row of the branch: v(n+) - v(n-) - law - d flux/dt = 0, so the flux leaves it like a current at n-.
+        positive, negative = np.full(n, ground), group.branch
+        reads = group.branch[None, :], np.full((1, n), ground)
+    values = (*group.values, np.zeros(n))
+    return replace(
+        group, device=device, positive=positive, negative=negative, control_positive=reads[0],
+        control_negative=reads[1], values=values, branch=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """What depends on the circuit alone.
+
+    Attributes
+    ----------
+    own : Structure
+        The circuit itself; groups whose slopes depend on time count as nonlinear.
+    whole : Structure
+        With the companions of all charges after the circuit's own groups.
+    ports : Ports
+        Of `whole`.
+    origins : tuple of (int or None)
+        For each companion: the group that it belongs to (None: a junction's charge, found from its card).
+    timed : tuple of int
+        Groups whose laws name ``time``.
+    """
+
+    own: Structure
+    whole: Structure
+    ports: Ports
+    origins: tuple[int | None, ...]
+    timed: tuple[int, ...]
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.own.circuit
+
+    @property
+    def first(self) -> int:
+        """Number of the first companion group."""
+        return len(self.circuit.groups)
+
+    @cached_property
+    def charged(self) -> tuple[int, ...]:
+        """Places among the nonlinear groups (as `Laws` counts them) that are companions: nonlinear charges."""
+        return tuple(place for place, k in enumerate(self.whole.nonlinear) if k >= self.first)
+
+    @cached_property
+    def has_time_constants(self) -> bool:
+        """Whether the right-hand side changes with time by more than the sources."""
+        return any(k in self.own.affine for k in self.timed)
+
+    def parameters(self, parameters: list[list[np.ndarray]], rate: float) -> list[list[np.ndarray]]:
+        """Law parameters of `whole`, from the circuit's own."""
+        out = list(parameters)
+        for origin, group in zip(self.origins, self.whole.circuit.groups[self.first :]):
+            values = list(group.values[:-1]) if origin is None else list(parameters[origin])
+            out.append([*values, np.full(len(group.names), rate)])
+        return out
+
+    def linear(self, parameters: list[list[np.ndarray]], rate: float) -> Linear:
+        """The linear part A + rate C."""
+        return Linear(self.whole, self.parameters(parameters, rate))
+
+    def capacitance(self, parameters: list[list[np.ndarray]]) -> sp.csr_matrix:
+        """C of the linear charges, (n + 1, n + 1); ground's row and column are empty."""
+        values = self.linear(parameters, 1.0).values - self.linear(parameters, 0.0).values
+        rows, columns = self.whole.triplets
+        ground = self.circuit.n_unknowns
+        keep = (values != 0.0) & (rows != ground) & (columns != ground)
+        size = self.whole.n + 1
+        return sp.csr_matrix((values[keep], (rows[keep], columns[keep])), shape=(size, size))
+
+
+_known: WeakKeyDictionary[Circuit, dict[bool, Skeleton]] = WeakKeyDictionary()
+
+
+def skeleton(circuit: Circuit, clamped: bool) -> Skeleton:
+    """Number unknowns, ports and charges, once for a circuit."""
+    found = _known.setdefault(circuit, {})
+    if clamped not in found:
+        found[clamped] = _build(circuit, clamped)
+    return found[clamped]
+
+
+def _build(circuit: Circuit, clamped: bool) -> Skeleton:
+    check_models(circuit)
+    own = structure(circuit, clamped)
+    timed = tuple(k for k, g in enumerate(circuit.groups) if "time" in g.device.parameters)
+    moving = {k for k in timed if _slopes_move(circuit.groups[k].device)}
+    everything = range(len(circuit.groups))
+    nonlinear = tuple(k for k in everything if k in moving or not circuit.groups[k].device.is_affine)
+    own = replace(own, nonlinear=nonlinear, affine=tuple(k for k in everything if k not in nonlinear))
+    origins: list[int | None] = [k for k, g in enumerate(circuit.groups) if g.device.charge_expression != 0]
+    extra = [_companion(circuit.groups[k], circuit.n_unknowns) for k in origins]
+    for group in diode_charges(circuit):
+        origins.append(None)
+        extra.append(_companion(group, circuit.n_unknowns))
+    extended = replace(circuit, groups=(*circuit.groups, *extra))
+    first = len(circuit.groups)
+    curved = tuple(first + k for k, g in enumerate(extra) if not g.device.is_affine)
+    flat = tuple(first + k for k, g in enumerate(extra) if g.device.is_affine)
+    whole = replace(own, circuit=extended, nonlinear=(*own.nonlinear, *curved), affine=(*own.affine, *flat))
+    return Skeleton(own, whole, ports(whole), tuple(origins), timed)
+
+
+def _slopes_move(device: Device) -> bool:
+    time = device.symbol("time")
+    return any(time in slope.free_symbols for slope in device.slopes)
