@@ -8,58 +8,20 @@ as ngspice names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 import sympy
 
+from analogpnn.circuit import transistors
+from analogpnn.circuit.element import Conditions, Element
+from analogpnn.circuit.element import check_model as _check_model
+from analogpnn.circuit.element import check_parameters as _check_parameters
+from analogpnn.circuit.element import error as _error
+from analogpnn.circuit.element import own as _own
 from analogpnn.devices import diode, linear, mosfet
 from analogpnn.devices.device import Device
-from analogpnn.errors import NetlistError
 from analogpnn.expression import Control, Node, to_sympy
-from analogpnn.netlist.flatten import FlatCard, Model
+from analogpnn.netlist.flatten import FlatCard
 from analogpnn.units import KELVIN
-
-
-@dataclass(frozen=True)
-class Element:
-    """One branch with one law.
-
-    Parameters
-    ----------
-    name : str
-        As ngspice names it; parts of a native card carry a suffix (``d1#rs``).
-    device : Device
-    positive, negative : str
-        Nodes n+ and n-.
-    controls : tuple of Control
-        What the law depends on: ``('v', a, b)`` or ``('i', source, '')``.
-    values : mapping
-        Law parameters; those left out take the device's defaults.
-    card : FlatCard
-        Where it comes from.
-    """
-
-    name: str
-    device: Device
-    positive: str
-    negative: str
-    controls: tuple[Control, ...]
-    values: Mapping[str, float]
-    card: FlatCard = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What all elements share: temperature and model temperature [Celsius], gmin [S], and ``.options``."""
-
-    celsius: float
-    tnom: float
-    gmin: float
-    options: Mapping[str, float] = field(default_factory=dict)
-
-    def of(self, card: FlatCard) -> float:
-        """The card's own temperature [Celsius]."""
-        return card.values.get("temp", self.celsius + card.values.get("dtemp", 0.0))
 
 
 def expand(
@@ -78,7 +40,7 @@ def expand(
         return _behavioural(card, card.expression, conditions, expressions)
     reader = _READERS.get(card.letter)
     if reader is None:
-        raise _error(card, f"no device for '{card.name}'", "known cards: R C L V I D M E F G H B X")
+        raise _error(card, f"no device for '{card.name}'", f"known cards: {' '.join(sorted(KNOWN)).upper()}")
     return reader(card, conditions)
 
 
@@ -99,21 +61,6 @@ class ExpressionDevices:
                 parameters=dict.fromkeys(names),
             )
         return self._known[key]
-
-
-def _error(card: FlatCard, what: str, cure: str | None = None) -> NetlistError:
-    return NetlistError(what, path=card.path, line=card.line, text=card.text, cure=cure)
-
-
-def _own(card: FlatCard) -> tuple[Control, ...]:
-    return (Control("v", card.nodes[0], card.nodes[1]),)
-
-
-def _check_parameters(card: FlatCard, known: str) -> None:
-    """Refuse a ``name=value`` that ngspice refuses too."""
-    extra = [name for name in card.values if name not in known.split()]
-    if extra:
-        raise _error(card, f"'{card.name}' has no parameter '{extra[0]}'", f"known: {known}")
 
 
 def _factor(card: FlatCard, conditions: Conditions) -> float:
@@ -168,16 +115,6 @@ def _controlled(card: FlatCard, _: Conditions) -> Iterator[Element]:
         values["m"] = card.values.get("m", 1.0)
     a, b = card.nodes[:2]
     yield Element(card.name, device, a, b, (control,), values, card)
-
-
-def _check_model(card: FlatCard, model: Model, known: Mapping, silent: set[str]) -> None:
-    for name, value in model.values.items():
-        if name not in known and name not in silent and value != 0:
-            raise _error(
-                card,
-                f"model '{model.name}': {name.upper()} is not part of the {model.type.upper()} law here",
-                f"leave it out, set it to 0, or run the deck in ngspice itself; known: {' '.join(known).upper()}",
-            )
 
 
 def _diode(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
@@ -235,7 +172,7 @@ def _mosfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     drain, gate, source, bulk = card.nodes[:4]
     inner = {"drain": drain, "source": source}
     for end in inner:
-        ohms = p[f"{end}_resistance"]
+        ohms = p.resistance[end]
         if ohms:
             outside, inner[end] = inner[end], f"{card.name}#{end}"
             own = (Control("v", outside, inner[end]),)
@@ -243,11 +180,11 @@ def _mosfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
             yield Element(name, linear.RESISTOR, outside, inner[end], own, {"g": 1.0 / ohms}, card)
     d, s = inner["drain"], inner["source"]
     controls = tuple(Control("v", x, s) for x in (gate, d, bulk))
-    yield Element(card.name, mosfet.CHANNEL, d, s, controls, p["channel"], card)
+    yield Element(card.name, mosfet.CHANNEL, d, s, controls, p.channel, card)
     for end in ("drain", "source"):
         own = (Control("v", bulk, inner[end]),)
         name = f"{card.name}#b{end[0]}"
-        yield Element(name, mosfet.BULK, bulk, inner[end], own, p[f"bulk_{end}"], card)
+        yield Element(name, mosfet.BULK, bulk, inner[end], own, p.bulk[end], card)
 
 
 def _behavioural(
@@ -268,7 +205,7 @@ def _behavioural(
     factor = _multiplier(card, conditions)
     if factor != 1.0:
         tree, names, values = sympy.Symbol("m", real=True) * tree, (*names, "m"), {**values, "m": factor}
-    device = expressions.get(tree, len(controls), names, card.letter in "be" and card.kind == "v")
+    device = expressions.get(tree, len(controls), names, card.letter in "beh" and card.kind == "v")
     a, b = card.nodes[:2]
     yield Element(card.name, device, a, b, tuple(controls), values, card)
 
@@ -324,4 +261,8 @@ def _user_device(card: FlatCard, devices: Mapping[str, Device]) -> Iterator[Elem
 _READERS: dict[str, Callable[[FlatCard, Conditions], Iterator[Element]]] = {
     "r": _resistor, "c": _capacitor, "l": _inductor, "v": _source, "i": _source, "e": _controlled, "f": _controlled,
     "g": _controlled, "h": _controlled, "d": _diode, "m": _mosfet,
+    "q": transistors.bipolar, "j": transistors.jfet, "s": transistors.switch, "w": transistors.switch,
+    "k": transistors.coupling,
 }  # fmt: skip
+KNOWN = (*_READERS, "b", "x")
+"""First letters of the cards that have a meaning here."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, log, sqrt
+from typing import NamedTuple
 
 from analogpnn.devices.device import Device, Junction
 from analogpnn.expression import parse, to_sympy
@@ -76,8 +77,8 @@ BULK = Device(
 """Bulk to drain or source. Constant below -3 Vt, unlike the diode's cubic tail: so ngspice has it."""
 
 MODEL = {
-    "vto": 0.0, "kp": 2e-5, "gamma": None, "phi": None, "lambda": 0.0, "rd": 0.0, "rs": 0.0, "rsh": 0.0, "is": 1e-14,
-    "js": 0.0, "ld": 0.0, "tox": None, "nsub": None, "uo": 600.0, "tpg": 1.0, "nss": 0.0, "tnom": None, "level": 1,
+    "vto": 0.0, "kp": 2e-5, "gamma": 0.0, "phi": 0.6, "lambda": 0.0, "rd": 0.0, "rs": 0.0, "rsh": 0.0, "is": 1e-14,
+    "js": 0.0, "ld": 0.0, "tox": 0.0, "nsub": 0.0, "uo": 600.0, "tpg": 1.0, "nss": 0.0, "tnom": 27.0, "level": 1,
 }  # fmt: skip
 SILENT = {
     "cbd", "cbs", "pb", "cgso", "cgdo", "cgbo", "cj", "mj", "cjsw", "mjsw", "fc", "kf", "af", "xj", "theta", "nlev",
@@ -100,34 +101,42 @@ def _potential_shift(kelvin: float) -> float:
 
 def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, float]:
     """KP, GAMMA, PHI and VTO, computed from TOX and NSUB where the card gives those instead."""
-    out = {k: model.get(k, d) for k, d in MODEL.items()}
-    if "vto" not in model and "vt0" in model:
+    out: dict[str, float] = {k: model.get(k, d) for k, d in MODEL.items()}
+    given = set(model)
+    if "vto" not in given and "vt0" in given:
         out["vto"] = model["vt0"]
+        given.add("vto")
     kelvin = tnom + KELVIN
-    tox = model.get("tox")
-    if tox:
-        cox = 3.9 * 8.854214871e-12 / tox
-        if "kp" not in model:
-            out["kp"] = out["uo"] * cox * 1e-4
-        nsub = model.get("nsub")
-        if nsub:
-            vt = BOLTZMANN * kelvin / CHARGE
-            gap = _band_gap(kelvin)
-            if "phi" not in model:
-                out["phi"] = max(0.1, 2 * vt * log(nsub * 1e6 / 1.45e16))
-            fermi = sign * 0.5 * out["phi"]
-            work = 3.2
-            if out["tpg"] != 0:
-                work = 3.25 + 0.5 * gap - sign * out["tpg"] * 0.5 * gap
-            contact = work - (3.25 + 0.5 * gap + fermi)
-            if "gamma" not in model:
-                out["gamma"] = sqrt(2 * 11.70 * 8.854214871e-12 * CHARGE * nsub * 1e6) / cox
-            if "vto" not in model and "vt0" not in model:
-                flat = contact - out["nss"] * 1e4 * CHARGE / cox
-                out["vto"] = flat + sign * (out["gamma"] * sqrt(out["phi"]) + out["phi"])
-    out["phi"] = 0.6 if out["phi"] is None else out["phi"]
-    out["gamma"] = 0.0 if out["gamma"] is None else out["gamma"]
+    if not out["tox"]:
+        return out
+    cox = 3.9 * 8.854214871e-12 / out["tox"]
+    if "kp" not in given:
+        out["kp"] = out["uo"] * cox * 1e-4
+    if not out["nsub"]:
+        return out
+    vt = BOLTZMANN * kelvin / CHARGE
+    gap = _band_gap(kelvin)
+    if "phi" not in given:
+        out["phi"] = max(0.1, 2 * vt * log(out["nsub"] * 1e6 / 1.45e16))
+    fermi = sign * 0.5 * out["phi"]
+    work = 3.2
+    if out["tpg"] != 0:
+        work = 3.25 + 0.5 * gap - sign * out["tpg"] * 0.5 * gap
+    contact = work - (3.25 + 0.5 * gap + fermi)
+    if "gamma" not in given:
+        out["gamma"] = sqrt(2 * 11.70 * 8.854214871e-12 * CHARGE * out["nsub"] * 1e6) / cox
+    if "vto" not in given:
+        flat = contact - out["nss"] * 1e4 * CHARGE / cox
+        out["vto"] = flat + sign * (out["gamma"] * sqrt(out["phi"]) + out["phi"])
     return out
+
+
+class Parts(NamedTuple):
+    """What a card stands for: law parameters of channel and bulk junctions, and the series resistances [ohm]."""
+
+    channel: dict[str, float]
+    bulk: dict[str, dict[str, float]]
+    resistance: dict[str, float]
 
 
 def parameters(
@@ -138,7 +147,7 @@ def parameters(
     celsius: float,
     tnom: float,
     gmin: float,
-) -> dict[str, dict[str, float] | float]:
+) -> Parts:
     """Law parameters of channel and junctions and the two series resistances, from card and model."""
     tnom = model.get("tnom", tnom)
     p = process(model, sign, tnom)
@@ -159,17 +168,12 @@ def parameters(
     by_density = density and areas[0] and areas[1]
     drain, source = (density * a for a in areas) if by_density else (saturation, saturation)
     junction = {"vt": vt, "gmin": gmin, "p": sign}
-    resistances = []
-    for name, squares in (("rd", instance.get("nrd", 1.0)), ("rs", instance.get("nrs", 1.0))):
-        ohms = p[name] if name in model and p[name] else p["rsh"] * squares
-        resistances.append(ohms / m)
-    return {
-        "channel": {
-            "vto": vto, "kp": kp, "gamma": p["gamma"], "phi": phi, "lambda": p["lambda"],
-            "w": w, "leff": l - 2 * p["ld"], "p": sign, "m": m,
-        },
-        "bulk_drain": {"is": m * drain, **junction},
-        "bulk_source": {"is": m * source, **junction},
-        "drain_resistance": resistances[0],
-        "source_resistance": resistances[1],
+    resistance = {}
+    for end, name, squares in (("drain", "rd", "nrd"), ("source", "rs", "nrs")):
+        ohms = p[name] if name in model and p[name] else p["rsh"] * instance.get(squares, 1.0)
+        resistance[end] = ohms / m
+    channel = {
+        "vto": vto, "kp": kp, "gamma": p["gamma"], "phi": phi, "lambda": p["lambda"],
+        "w": w, "leff": l - 2 * p["ld"], "p": sign, "m": m,
     }  # fmt: skip
+    return Parts(channel, {"drain": {"is": m * drain, **junction}, "source": {"is": m * source, **junction}}, resistance)
