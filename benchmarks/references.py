@@ -72,3 +72,78 @@ class SciPyNewton:
             )  # fmt: skip
             u = np.where(far, limited, new)
         raise RuntimeError("the reference did not converge")
+
+
+def alter_and_op(netlist, inputs: np.ndarray) -> float:
+    """Seconds a sample of `alter` + `op` + reading all nodes, one ngspice process (its start not counted).
+
+    Runs in a process of its own: the library keeps global state.
+    """
+    return _in_child("alter", netlist.text, inputs)
+
+
+def pyspice_rebuild(netlist, inputs: np.ndarray) -> float:
+    """Seconds a sample when PySpice's circuit is built again for each sample, as its examples do."""
+    return _in_child("pyspice", netlist.text, inputs)
+
+
+def _in_child(how: str, text: str, inputs: np.ndarray) -> float:
+    import json
+    import subprocess
+    import sys
+
+    job = json.dumps({"how": how, "text": text, "inputs": inputs.tolist()})
+    done = subprocess.run([sys.executable, __file__], input=job, capture_output=True, text=True, check=True)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def _child() -> None:
+    import json
+    import os
+    import sys
+    import tempfile
+    import time
+
+    job = json.load(sys.stdin)
+    os.chdir(tempfile.mkdtemp())
+    from ctypes.util import find_library
+
+    from PySpice.Spice.NgSpice import Shared
+
+    Shared.NgSpiceShared.LIBRARY_PATH = find_library("ngspice") or "libngspice.so.0"
+    times = []
+    if job["how"] == "alter":
+        shared = Shared.NgSpiceShared.new_instance()
+        shared.load_circuit(job["text"])
+        for sample in job["inputs"]:
+            began = time.perf_counter()
+            for k, value in enumerate(sample):
+                shared.exec_command(f"alter v{k} = {value!r}")
+            shared.exec_command("op")
+            plot = shared.plot(None, shared.last_plot)
+            _ = [np.asarray(v._data) for v in plot.values()]
+            shared.destroy()
+            times.append(time.perf_counter() - began)
+    else:
+        from PySpice.Spice.Netlist import Circuit as SpiceCircuit
+
+        cards = [line.split() for line in job["text"].splitlines() if line[:1] in "VRD"]
+        for sample in job["inputs"]:
+            began = time.perf_counter()
+            circuit = SpiceCircuit("network")
+            circuit.model("dd", "D", IS=2.52e-9, N=1.752)
+            for card in cards:
+                if card[0][0] == "V":
+                    circuit.V(card[0][1:], card[1], card[2], sample[int(card[0][1:])])
+                elif card[0][0] == "R":
+                    circuit.R(card[0][1:], card[1], card[2], 1e6 if card[3] == "1meg" else float(card[3]))
+                else:
+                    circuit.D(card[0][1:], card[1], card[2], model="dd")
+            analysis = circuit.simulator(temperature=27, nominal_temperature=27).operating_point()
+            _ = [float(np.asarray(node)[0]) for node in analysis.nodes.values()]
+            times.append(time.perf_counter() - began)
+    print(float(np.median(times)))
+
+
+if __name__ == "__main__":
+    _child()

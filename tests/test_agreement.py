@@ -26,12 +26,11 @@ def test_shipped_netlists_free_clamped_and_injected(name):
     agree(circuit, inputs, Inject(scale(name, circuit) * rng.uniform(-1, 1, free.outputs.shape)), theta)
 
 
-@pytest.mark.parametrize("nodes", [10, 100, 1000])
-@pytest.mark.parametrize("share", [0.3, 1.0])
-def test_random_networks_of_diodes_and_resistors(nodes, share):
+@pytest.mark.parametrize(("nodes", "diodes", "samples"), [(10, 3, 8), (10, 10, 8), (100, 30, 8), (100, 100, 8), (1000, 300, 2)])
+def test_random_networks_of_diodes_and_resistors(nodes, diodes, samples):
     rng = np.random.default_rng(nodes)
-    circuit = read(network(rng, nodes, diodes=int(share * nodes), sources=3))
-    inputs = rng.uniform(-5, 5, (4, 3))
+    circuit = read(network(rng, nodes, diodes, sources=3))
+    inputs = rng.uniform(-5, 5, (samples, 3))
     free = agree(circuit, inputs)
     agree(circuit, inputs, Clamp(free.outputs + 0.1))
     agree(circuit, inputs, Inject(np.array([1e-5, -2e-5])))
@@ -59,7 +58,7 @@ Rf f 0 4k
         "H1 h 0 Vs 500\nRh h d 1k",
         "H1 h 0 V1 500\nRh h d 1k",
         "E1 e 0 c 0 4\nVe e g 0\nRg g d 1k\nF1 c 0 Ve 0.25",
-        "E1 e 0 vol=v(c)+0.1*v(d)^2 m=2\nRe e d 1k",
+        "E1 e 0 vol=v(c)+0.02*v(d)^2 m=2\nRe e d 1k",
         "G1 c 0 cur=1e-4*v(d)*v(c)",
         "B1 c 0 i=1e-3*tanh(v(c)/0.3)",
         "B1 e 0 v=v(c)*v(d)\nRe e 0 1k",

@@ -192,16 +192,19 @@ def _behavioural(
 ) -> Iterator[Element]:
     controls: list[Control] = []
     tree = to_sympy(expression, controls)
+    if card.letter in "cl":  # open and short at an operating point, whatever the value
+        yield _reactance(card)
+        return
+    if card.letter == "r":
+        across = Control("v", card.nodes[0], card.nodes[1])
+        if across not in controls:
+            controls.append(across)
+        tree = sympy.Symbol(f"c{controls.index(across)}", real=True) / tree
     names = tuple(sorted(s.name for s in tree.free_symbols if not _is_control(s.name, len(controls))))
-    missing = [n for n in names if n not in card.values and n not in ("time", "temper")]
+    missing = [n for n in names if n not in card.values and n not in ("time", "temper", "hertz")]
     if missing:
         raise _error(card, f"'{missing[0]}' is not defined", f".param {missing[0]}=...")
-    values = {n: card.values.get(n, 0.0) for n in names}
-    if card.letter in "rcl":
-        raise _error(
-            card, f"'{card.name}': a value that depends on voltages is not known here",
-            "write it as a B source: B1 a b i=v(a,b)/(...)",
-        ) if controls else _error(card, f"'{card.name}': its value is not a number")  # fmt: skip
+    values = {n: card.values.get(n, conditions.celsius if n == "temper" else 0.0) for n in names}
     factor = _multiplier(card, conditions)
     if factor != 1.0:
         tree, names, values = sympy.Symbol("m", real=True) * tree, (*names, "m"), {**values, "m": factor}
@@ -210,18 +213,25 @@ def _behavioural(
     yield Element(card.name, device, a, b, tuple(controls), values, card)
 
 
+def _reactance(card: FlatCard) -> Element:
+    a, b = card.nodes[:2]
+    if card.letter == "c":
+        return Element(card.name, linear.BEHAVIOURAL_CAPACITOR, a, b, _own(card), {}, card)
+    return Element(card.name, linear.BEHAVIOURAL_INDUCTOR, a, b, (), {}, card)
+
+
 def _multiplier(card: FlatCard, conditions: Conditions) -> float:
     """What ngspice's asrcload multiplies a formula by, voltage or current: m (1 + tc1 dT + tc2 dT**2).
 
     dT counts from 27 Celsius whatever tnom is; reciproctc and reciprocm turn the factors over.
     """
     v = card.values
-    if card.letter != "b" and (coefficient := next((n for n in ("tc1", "tc2") if n in v), None)):
+    if card.letter not in "br" and (coefficient := next((n for n in ("tc1", "tc2") if n in v), None)):
         raise _error(card, f"'{card.name}' has no parameter '{coefficient}'", "only a B source has: write it as one")
     dt = conditions.of(card) + KELVIN - 300.15
     heat = 1.0 + v.get("tc1", 0.0) * dt + v.get("tc2", 0.0) * dt * dt
     m = v.get("m", 1.0)
-    return (1.0 / heat if v.get("reciproctc") == 1 else heat) * (1.0 / m if v.get("reciprocm") == 1 else m)
+    return (1.0 / heat if v.get("reciproctc") == 1 or card.letter == "r" else heat) * (1.0 / m if v.get("reciprocm") == 1 else m)
 
 
 def _is_control(name: str, count: int) -> bool:

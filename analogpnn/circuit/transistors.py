@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from analogpnn.circuit.element import Conditions, Element, check_model, check_parameters, error
 from analogpnn.devices import bjt, diode, linear
@@ -29,7 +30,7 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
         raise error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1 (Gummel-Poon)")
     if "rco" not in model:  # without it ngspice looks at none of these
         model = {name: value for name, value in model.items() if name not in _QUASI_SATURATION}
-    check_model(card, bjt.MODEL, bjt.SILENT, model)
+    check_model(card, replace(card.model, values=model), bjt.MODEL, bjt.SILENT)
     if model.get("nkf", 0.5) != 0.5:
         raise error(card, f"model '{card.model.name}': NKF other than 0.5 is not known here")
     check_parameters(card, "area areab areac m off ic icvbe icvce temp dtemp")
@@ -63,7 +64,7 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     a, k = (substrate, inner) if sign * (1.0 if p["vertical"] else -1.0) > 0 else (inner, substrate)
     if p["substrate"]["is"]:
         yield Element(f"{card.name}#sub", diode.DIODE, a, k, (Control("v", a, k),), p["substrate"], card)
-    else:
+    elif p["substrate"]["gmin"]:
         yield _resistance(card, "sub", a, k, 1.0 / p["substrate"]["gmin"])
 
 
@@ -74,7 +75,7 @@ def jfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     level = card.model.values.get("level", 1)
     if level != 1:
         raise error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1")
-    check_model(card, jfet_.MODEL, jfet_.SILENT)
+    check_model(card, card.model, jfet_.MODEL, jfet_.SILENT)
     check_parameters(card, "area m off ic icvds icvgs temp dtemp")
     sign = 1.0 if card.model.type == "njf" else -1.0
     p = jfet_.parameters(
@@ -100,7 +101,7 @@ def switch(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Two conductances, chosen by a voltage or a current."""
     assert card.model is not None
     kind = card.model.type
-    check_model(card, switches.MODEL[kind], set())
+    check_model(card, card.model, switches.MODEL[kind], set())
     law = switches.parameters(kind, card.model.values, on=card.values.get("on", 0.0) != 0, gmin=conditions.gmin)
     a, b = card.nodes[:2]
     chooses = Control("i", card.controls[0], "") if card.letter == "w" else Control("v", *card.controls[:2])

@@ -114,7 +114,9 @@ def parameters(
     area, m = instance.get("area", 1.0), instance.get("m", 1.0)
     vertical = value["subs"] == 1 if value["subs"] is not None else sign > 0
     wide = {"b": instance.get("areab", area), "c": instance.get("areac", area)}
-    collector_area, substrate_area = (wide["b"], wide["c"]) if vertical else (wide["c"], wide["b"])
+    # So ngspice 39 has it: the collector junction's saturation current grows with area times areab (or areac), which
+    # are the area itself unless given; its leakage with areab alone; the substrate's with the area.
+    collector_area = wide["b"] if vertical else wide["c"]
     nominal = model.get("tnom", model.get("tref", tnom)) + KELVIN
     vt, ratio = thermal_voltage(celsius), (celsius + KELVIN) / nominal
     xti = model.get("xti", value["pt"])
@@ -124,7 +126,7 @@ def parameters(
     leak_c = model.get("isc", value["c4"] * value["is"]) * exp(exponent / value["nc"]) / beta
     saturation = value["is"] * grow
     shared = {
-        "is": saturation * area, "isc": saturation * collector_area, "nfvt": value["nf"] * vt, "nrvt": value["nr"] * vt,
+        "is": saturation * area, "isc": saturation * area * collector_area, "nfvt": value["nf"] * vt, "nrvt": value["nr"] * vt,
         "vt": vt, "p": sign, "m": m,
     }  # fmt: skip
     charge = {
@@ -151,7 +153,7 @@ def parameters(
         "base": base,
         "crowded": crowded,
         "substrate": {
-            "is": 0.0 if iss is None else m * iss * grow * substrate_area, "nvt": value["ns"] * vt, "gmin": m * gmin,
+            "is": 0.0 if iss is None else m * iss * grow * area, "nvt": value["ns"] * vt, "gmin": m * gmin,
         },
         "vertical": vertical,
         "base_resistance": rb / m,

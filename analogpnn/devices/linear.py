@@ -11,6 +11,10 @@ CAPACITOR = Device("capacitor", current="0*v", charge="c*v", parameters={"c": No
 INDUCTOR = Device("inductor", voltage="0*l", charge="l*i", parameters={"l": None}, units={"l": "H"}, controls=())
 """flux = l i; no voltage at an operating point."""
 
+BEHAVIOURAL_CAPACITOR = Device("behavioural capacitor", current="0*v", charge="0*v")
+BEHAVIOURAL_INDUCTOR = Device("behavioural inductor", voltage="0", controls=())
+"""A capacitor or an inductor whose value is a formula: known at an operating point only, where it is open or a short."""
+
 VOLTAGE_SOURCE = Device("voltage source", voltage="dc", parameters={"dc": 0.0}, units={"dc": "V"}, controls=())
 CURRENT_SOURCE = Device(
     "current source",

@@ -1,0 +1,161 @@
+"""The circuit's equations over time for one theta: d/dt (C x + charges) + A x + S i(C x) = b(t)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import scipy.sparse as sp
+
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.devices import linear
+from analogpnn.engines.fast.assembly import right_hand_side
+from analogpnn.engines.fast.laws import Laws
+from analogpnn.engines.ode.companion import skeleton
+from analogpnn.engines.ode.level import Level
+from analogpnn.engines.ode.sources import Sources
+
+KEPT_LEVELS = 64
+
+
+class Dynamics:
+    """Everything that theta and the boundary fix.
+
+    Unknowns are arrays (B, n + 1) as in the DC engine: node voltages, branch currents, a zero for ground, then the
+    clamps' currents. Currents of sources that hold a node are not part of the dynamics; `complete` finds them.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    theta : ndarray, shape (n_trainable,)
+    sources : Sources
+    currents, voltages : ndarray (B, n_outputs) or None
+        Injected or clamped at the outputs.
+    """
+
+    def __init__(self, circuit: Circuit, theta: np.ndarray, sources: Sources, currents=None, voltages=None):
+        self.circuit, self.sources = circuit, sources
+        self.skeleton = skeleton(circuit, voltages is not None)
+        self.parameters = circuit.parameters(theta)
+        own = self.skeleton.own
+        self.n, self.free = own.n, own.free
+        self.capacitance = self.skeleton.capacitance(self.parameters)
+        self._silent = [list(p) for p in self.parameters]
+        for k in sources.groups:
+            self._silent[k][0] = np.zeros_like(self._silent[k][0])
+        self._imposed = (currents, voltages)
+        self._static = None
+        self.feed = self._feed()
+        self.known = self._known_map()
+        self.laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 0.0))
+        self.unit_laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 1.0))
+        resistive = self.skeleton.linear(self.parameters, 0.0)
+        self.known_rows = resistive.known_rows
+        self.known_capacitance = self.capacitance[own.known_nodes]
+        self._levels: OrderedDict[float, Level] = OrderedDict()
+        self.factorisations = 0
+
+    # -- the right-hand side -------------------------------------------------------------------------------
+
+    def _feed(self) -> sp.csr_matrix:
+        """(n + 1, n_sources): how the sources' values enter b."""
+        rows, columns, values, first = [], [], [], 0
+        for k in self.sources.groups:
+            g = self.circuit.groups[k]
+            place = first + np.arange(len(g.names))
+            first += len(g.names)
+            if g.device is linear.VOLTAGE_SOURCE:
+                rows.append(g.branch)
+                columns.append(place)
+                values.append(np.ones(len(place)))
+            else:
+                m = self.parameters[k][1]
+                rows += [g.positive, g.negative]
+                columns += [place, place]
+                values += [-m, m]
+        if not rows:
+            return sp.csr_matrix((self.n + 1, 0))
+        r, c, v = map(np.concatenate, (rows, columns, values))
+        keep = r != self.circuit.n_unknowns
+        return sp.csr_matrix((v[keep], (r[keep], c[keep])), shape=(self.n + 1, first))
+
+    def _known_map(self) -> sp.csr_matrix:
+        """(n_known, n_sources): voltages of held nodes from the sources' values."""
+        own = self.skeleton.own
+        group, places = own.known_slots
+        first = 0
+        for k in self.sources.groups:
+            if k == group:
+                break
+            first += len(self.circuit.groups[k].names)
+        count = len(own.known_nodes)
+        return sp.csr_matrix(
+            (own.known_signs, (np.arange(count), first + places)), shape=(count, self.feed.shape[1])
+        )
+
+    def static(self, t: float) -> np.ndarray:
+        """b without the sources, (1 or B, n + 1)."""
+        timed = self.skeleton.has_time_constants
+        if self._static is None or timed:
+            parameters = self._silent
+            if timed:
+                parameters = [list(p) for p in parameters]
+                for k in self.skeleton.timed:
+                    self._set_time(self.circuit.groups[k], parameters[k], t)
+            currents, voltages = self._imposed
+            batch = 1 if currents is None and voltages is None else self.sources.batch
+            self._static = right_hand_side(self.skeleton.own, parameters, currents, voltages, (batch,))
+        return self._static
+
+    @staticmethod
+    def _set_time(group, values, t):
+        values[list(group.device.parameters).index("time")] = np.full(len(group.names), t)
+
+    def set_time(self, laws: Laws, t: float) -> None:
+        """Tell the nonlinear laws what time it is."""
+        if not self.skeleton.timed:
+            return
+        for group, values in zip(laws.groups, laws.parameters):
+            if "time" in group.device.parameters:
+                self._set_time(group, values, t)
+
+    # -- step sizes ----------------------------------------------------------------------------------------
+
+    def level(self, rate: float) -> Level:
+        """Matrices for ``rate`` = 1/(gamma h), kept."""
+        key = float(f"{rate:.12e}")
+        if key in self._levels:
+            self._levels.move_to_end(key)
+        else:
+            self._levels[key] = Level(self, key)
+            self.factorisations += 1
+            if len(self._levels) > KEPT_LEVELS:
+                self._levels.popitem(last=False)
+        return self._levels[key]
+
+    # -- parts of an answer --------------------------------------------------------------------------------
+
+    def ports_of(self, x: np.ndarray) -> np.ndarray:
+        """Port voltages (B, n_in)."""
+        p, own = self.skeleton.ports, self.skeleton.own
+        return (p.read_free @ x[:, self.free].T).T + (p.read_known @ x[:, own.known_nodes].T).T
+
+    def charges(self, u: np.ndarray) -> list[np.ndarray]:
+        """Nonlinear charges, per group (B, n) [C, Wb]."""
+        places = self.skeleton.charged
+        if not places:
+            return []
+        at = self.unit_laws.element_controls(u)
+        return [self.unit_laws.groups[k].device.law(*at[k], *self.unit_laws.parameters[k])[0] for k in places]
+
+    def complete(self, x: np.ndarray, k: np.ndarray, injected: np.ndarray | None, t: float) -> np.ndarray:
+        """Unknowns (B, n_unknowns) with the currents of sources that hold nodes, by Kirchhoff's law there."""
+        own = self.skeleton.own
+        out = x[:, : self.circuit.n_unknowns].copy()
+        if len(own.known_nodes):
+            b = self.static(t)[:, own.known_nodes] + (self.feed[own.known_nodes] @ self.sources.at(t).T).T
+            leaving = (self.known_rows @ x.T).T + (self.known_capacitance @ k.T).T - b
+            if injected is not None:
+                leaving += (self.skeleton.ports.inject_known @ injected.T).T
+            out[:, own.known_branches] = -leaving * own.known_signs
+        return out

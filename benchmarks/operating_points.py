@@ -1,0 +1,69 @@
+"""How many operating points a second, against the ways people do it today?
+
+Diode-resistor networks (20 % of the nodes with a diode), inputs +-2 V. Rows of one circuit are measured in turn in one
+run. The fast engine gets a new theta every time, so the work per update is included; its first solve (compilation of
+kernels, elimination order) is not. python benchmarks/operating_points.py [--large]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from networks import circuit as make_circuit
+from networks import text
+from references import SciPyNewton, alter_and_op, pyspice_rebuild
+from rich.console import Console
+from rich.table import Table
+
+from analogpnn import Netlist, Newton, Ngspice
+
+SMALL = [("grid", 9), ("grid", 100), ("grid", 1000), ("random", 1000)]
+LARGE = [("grid", 10_000)]
+
+
+def seconds(function, repeats: int) -> float:
+    """Median wall time."""
+    times = []
+    for k in range(repeats):
+        began = time.perf_counter()
+        function(k)
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
+def main(large: bool) -> None:
+    table = Table(
+        "circuit", "batch", "fast ms", "points/s", "SciPy ms", "x", "ngspice sweep ms", "x", "ngspice alter+op ms", "x",
+        "PySpice ms", "x", title="One operating point, milliseconds a sample (median)",
+    )  # fmt: skip
+    for kind, nodes in SMALL + LARGE * large:
+        circuit = make_circuit(kind, nodes)
+        netlist = Netlist.from_text(text(kind, nodes))
+        rng = np.random.default_rng(0)
+        for batch in (1, 64):
+            inputs = rng.uniform(-2, 2, (batch, circuit.n_inputs))
+            engine, spice, reference = Newton(), Ngspice(), SciPyNewton(circuit)
+            engine.equilibrium(circuit, None, inputs)
+            few = max(1, min(batch, 2000 // nodes))
+            fast = seconds(
+                lambda k, x=inputs, c=circuit, e=engine: e.equilibrium(c, c.theta * (1 + 1e-9 * (k + 1)), x), 9
+            )
+            rows = {"scipy": seconds(lambda k, x=inputs, r=reference, m=few: [r.solve(v) for v in x[:m]], 3) / few}
+            if nodes <= 1000:
+                spice.equilibrium(circuit, None, inputs[:1])
+                part = inputs[: 8 if nodes == 1000 else batch]
+                rows["sweep"] = seconds(lambda k, x=part, c=circuit, s=spice: s.equilibrium(c, None, x), 3) / len(part)
+                rows["alter"] = alter_and_op(netlist, inputs[:few])
+                rows["pyspice"] = pyspice_rebuild(netlist, inputs[: min(few, 3)])
+            cells = [f"{kind} {nodes}", str(batch), f"{fast / batch * 1e3:.3f}", f"{batch / fast:.0f}"]
+            for key in ("scipy", "sweep", "alter", "pyspice"):
+                value = rows.get(key)
+                cells += ["", ""] if value is None else [f"{value * 1e3:.2f}", f"{value / (fast / batch):.0f}"]
+            table.add_row(*cells)
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main("--large" in sys.argv[1:])
