@@ -19,6 +19,7 @@ _HOMES = {
     "Inject": "circuit.boundary",
     "Device": "devices.device",
     "Newton": "engines.newton",
+    "Transient": "engines.transient",
     "Ngspice": "engines.ngspice.engine",
     "CoupledLearning": "learning.coupled_learning",
     "EquilibriumPropagation": "learning.equilibrium_propagation",

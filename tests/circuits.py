@@ -38,7 +38,8 @@ def scale(name, circuit):
 def network(rng, nodes, diodes=0, sources=2, text="random network"):
     """A netlist: a random tree plus as many edges again, resistors of 1k to 100k, diodes between random nodes.
 
-    Sources hold the first nodes; ground is among the nodes. Every resistor is trainable.
+    Sources hold the first nodes and ground is among the nodes; diodes touch no source, so that no chain of them
+    shorts two. Every resistor is trainable.
     """
     names = ["0"] + [f"n{k}" for k in range(1, nodes + 1)]
     held = list(range(1, sources + 1))
@@ -50,6 +51,6 @@ def network(rng, nodes, diodes=0, sources=2, text="random network"):
     for j, (a, b) in enumerate(edges):
         lines.append(f"R{j} {names[a]} {names[b]} {float(10 ** rng.uniform(3, 5))!r}")
     for j in range(diodes):
-        a, b = rng.choice(nodes + 1, 2, replace=False)
+        a, b = rng.choice([0, *range(sources + 1, nodes + 1)], 2, replace=False)
         lines.append(f"D{j} {names[a]} {names[b]} {'dr' if rng.random() < 0.2 else 'dd'}")
     return "\n".join(lines) + "\n"

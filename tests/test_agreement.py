@@ -26,7 +26,9 @@ def test_shipped_netlists_free_clamped_and_injected(name):
     agree(circuit, inputs, Inject(scale(name, circuit) * rng.uniform(-1, 1, free.outputs.shape)), theta)
 
 
-@pytest.mark.parametrize(("nodes", "diodes", "samples"), [(10, 3, 8), (10, 10, 8), (100, 30, 8), (100, 100, 8), (1000, 300, 2)])
+@pytest.mark.parametrize(
+    ("nodes", "diodes", "samples"), [(10, 3, 8), (10, 10, 8), (100, 30, 8), (100, 100, 8), (1000, 300, 2)]
+)
 def test_random_networks_of_diodes_and_resistors(nodes, diodes, samples):
     rng = np.random.default_rng(nodes)
     circuit = read(network(rng, nodes, diodes, sources=3))

@@ -46,16 +46,26 @@ BLOCK = re.compile(
 NEEDS_NGSPICE = "<!-- needs ngspice -->"
 
 
-def pages():
-    for page in PAGES:
-        needed = [pytest.mark.ngspice, pytest.mark.usefixtures("ngspice")] if NEEDS_NGSPICE in page.read_text() else []
-        yield pytest.param(page, id=str(page.relative_to(ROOT)), marks=needed)
+def needs_ngspice(page):
+    return NEEDS_NGSPICE in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", pages())
+def name(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not needs_ngspice(page)], ids=name)
 def test_page_runs(page, tmp_path, monkeypatch):
+    run(page, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if needs_ngspice(page)], ids=name)
+def test_page_runs_with_ngspice(page, tmp_path, monkeypatch, ngspice):
+    run(page, tmp_path, monkeypatch)
+
+
+def run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
     shutil.copytree(ROOT / "netlists", tmp_path / "netlists")
     text = page.read_text(encoding="utf-8")
@@ -70,7 +80,8 @@ def test_page_runs(page, tmp_path, monkeypatch):
                 Path(block["file"]).write_text(body, encoding="utf-8")
             elif block["language"] == "python":
                 source = "\n" * (line - 1) + body  # tracebacks name the page's lines
-                with contextlib.redirect_stdout(io.StringIO()):
+                with contextlib.redirect_stdout(io.StringIO()), monkeypatch.context() as patch:
+                    patch.syspath_prepend(str(tmp_path))  # as for a script in this folder
                     exec(compile(source, str(page), "exec"), namespace)
             elif block["language"] == "console":
                 console(body, int(mark[5:]) if mark.startswith("exit ") else 0, NEEDS_NGSPICE in text)
@@ -104,7 +115,7 @@ def in_process(arguments):
     return out.getvalue(), end.value.code or 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):

@@ -26,7 +26,8 @@ def some(rng, ranges):
         if rng.random() < 0.5:
             wide = low > 0 and high / low > 20
             x = np.exp(rng.uniform(np.log(low), np.log(high))) if wide else rng.uniform(low, high)
-            words.append(f"{name}={x:.6g}")
+            if name not in ("rbm", "irb") or any(word.startswith("rb=") for word in words):
+                words.append(f"{name}={x:.6g}")
     return " ".join(words)
 
 

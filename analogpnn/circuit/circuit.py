@@ -15,6 +15,7 @@ import numpy as np
 
 from analogpnn.circuit import topology
 from analogpnn.circuit.elements import Conditions, Element, ExpressionDevices, expand
+from analogpnn.circuit.ideal import idealised
 from analogpnn.circuit.reciprocity import force_scales
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
@@ -152,6 +153,7 @@ class Circuit:
         known = {d.name.lower(): d for d in devices}
         expressions = ExpressionDevices()
         elements = [e for card in flat.cards for e in expand(card, conditions, expressions, known)]
+        elements = idealised(elements, flat)
         if not elements:
             raise NetlistError("no elements: there is no circuit in it", path=netlist.path)
         topology.check(elements, netlist.path)

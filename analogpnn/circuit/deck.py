@@ -28,11 +28,15 @@ _INSTANCE = {
     "r": {"r", "ac", "m", "tc", "tc1", "tc2", "w", "l", "temp", "dtemp", "scale"},
     "c": {"c", "m", "tc1", "tc2", "w", "l", "ic", "temp", "dtemp", "scale"},
     "l": {"l", "m", "tc1", "tc2", "nt", "ic", "temp", "dtemp", "scale"},
+    "q": {"area", "areab", "areac", "m", "off", "ic", "icvbe", "icvce", "temp", "dtemp"},
+    "j": {"area", "m", "off", "ic", "icvds", "icvgs", "temp", "dtemp"},
+    "s": {"on"},
+    "w": {"on"},
 }
 _POSITIONAL = dict(r="r", c="c", l="l", v="dc", i="dc", e="gain", f="gain", g="gain", h="gain")
 # Flags of `.options` choose what is printed, or the solver; they mean nothing for the circuit.
 _FLAGS = set("acct list node opts nopage nomod klu sparse keepopinfo savecurrents interp noinit trytocompact".split())
-_QUANTITY = {"e": {"v": "vol", "i": "vol"}, "g": {"v": "cur", "i": "cur"}, "b": {"v": "v", "i": "i"}}
+_QUANTITY = {"e": {"v": "vol", "i": "vol"}, "g": {"v": "cur", "i": "cur"}}  # others are written as B sources
 
 
 def deck(
@@ -101,17 +105,22 @@ class Writer:
     theta : ndarray, shape (n_trainable,), or None
     spell, call : callable
         Name of a node, of an element -> the name to write.
+    collectors : bool
+        Whether collector resistances become cards of their own, because ngspice keeps the node behind them to itself
+        (it calls it ``q1#collCX``, and ``.save`` knows lower case only).
     """
 
     circuit: Circuit
     theta: np.ndarray | None = None
     spell: Callable[[str], str] = str
     call: Callable[[str], str] = str
+    collectors: bool = False
     _models: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._users = frozenset(card.name for card in self.circuit.flat.cards if card.letter == "x")
+        cards = self.circuit.flat.cards
+        self._users = frozenset(c.name for c in cards if c.letter == "x" or (c.letter in "fh" and c.expression))
         self._overrides: dict[str, dict[str, float]] = {}
         if self.circuit.trainable:
             theta = self.circuit.theta if self.theta is None else self.theta
@@ -151,14 +160,21 @@ class Writer:
         if card.letter == "x":
             return self._user_device(card, own)
         values = {**card.values, **{k: v for k, v in own.items() if not self._in_model(card, k)}}
+        nodes, more = card.nodes, []
+        if self.collectors and (f"{card.name}#rc" in self.circuit.places) and card.letter == "q":
+            group, place = self.circuit.places[f"{card.name}#rc"]
+            ohms = 1.0 / float(self.circuit.groups[group].values[0][place])
+            nodes, own = (f"{card.name}#collector", *nodes[1:]), {**own, "rc": 0.0}
+            more = [f"r#{self.call(card.name)} {self.spell(card.nodes[0])} {self.spell(nodes[0])} {ohms!r}"]
         words = [
             self.call(card.name),
-            *map(self.spell, card.nodes),
+            *map(self.spell, nodes),
             *(map(self._control(card), card.controls)),
         ]
         if card.expression is not None:
+            words[0] = self.branch(card.name)
             return [" ".join([*words, self._behavioural(card, card.expression, values)])]
-        position = _POSITIONAL.get(card.letter)
+        position = "k" if card.letter == "k" else _POSITIONAL.get(card.letter, "")
         if position in values:
             words.append(("dc " if position == "dc" else "") + self._number(card, values.pop(position)))
         if card.letter in "vi":
@@ -166,7 +182,7 @@ class Writer:
         if card.model is not None:
             words.append(self._model(card, card.model, {k: v for k, v in own.items() if self._in_model(card, k)}))
         words += self._instance(card, values)
-        return [" ".join(words)]
+        return [" ".join(words), *more]
 
     # -- parts of a card -----------------------------------------------------------------------------------
 
@@ -179,7 +195,7 @@ class Writer:
         return format_number(value)
 
     def _control(self, card: FlatCard) -> Callable[[str], str]:
-        return self.call if card.letter in "fh" else self.spell
+        return self.branch if card.letter in "fhwk" else self.spell
 
     def _stimulus(self, card: FlatCard, values: dict[str, float]) -> list[str]:
         words = []
@@ -196,7 +212,9 @@ class Writer:
         values, words = dict(values), []
         if values.pop("off", 0.0):
             words.append("off")
-        start = [values.pop(k) for k in ("ic", "icvgs", "icvbs") if k in values]
+        if "on" in values:
+            words.append("on" if values.pop("on") else "off")
+        start = [values.pop(k) for k in ("ic", "icvgs", "icvce", "icvbs") if k in values]
         words += [f"{k}={self._number(card, v)}" for k, v in values.items()]
         return [*words, "ic=" + ",".join(self._number(card, v) for v in start)] if start else words
 
@@ -206,7 +224,7 @@ class Writer:
 
     def _model(self, card: FlatCard, model: Model, own: Mapping[str, float]) -> str:
         """The name of the card's model, defined with the values this card needs."""
-        # ngspice reads the level as an integer.
+        # ngspice reads these as integers.
         body = " ".join(
             f"{k}={int(v) if k == 'level' and v == int(v) else self._number(card, v)}"
             for k, v in {**model.values, **own}.items()
@@ -221,13 +239,13 @@ class Writer:
         return f"{{{_unique(_identifier(hint), self._constants, lambda _: float(value))}}}"
 
     def _behavioural(self, card: FlatCard, expression: Node, values: Mapping[str, float]) -> str:
-        text, used = expression_text(expression, values, self.constant, self.spell, self.call)
-        left = _QUANTITY.get(card.letter, {}).get(card.kind or "v", _POSITIONAL.get(card.letter))
+        text, used = expression_text(expression, values, self.constant, self.spell, self.branch)
+        left = card.letter if card.letter in "rcl" else _QUANTITY.get(card.letter, {}).get(card.kind, card.kind)
         rest = self._instance(card, {k: v for k, v in values.items() if k not in used})
         return " ".join([f"{left}={text}", *rest])
 
     def branch(self, name: str) -> str:
-        """The name of an element as it is written: a B source stands for a user's device X1."""
+        """The name of an element as it is written: a B source stands for a user's device X1, for a POLY of F and H."""
         return f"b.{self.call(name)}" if name in self._users else self.call(name)
 
     def _user_device(self, card: FlatCard, own: Mapping[str, float]) -> list[str]:

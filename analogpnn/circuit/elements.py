@@ -163,8 +163,8 @@ def _mosfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
                 card, f"model '{card.model.name}': {end.upper()}=0 beside RSH leaves that end open in ngspice",
                 f"leave {end.upper()} out, then RSH counts; or leave RSH out",
             )  # fmt: skip
-    sizes = {name: conditions.options[f"def{name}"] for name in ("w", "l", "ad", "as", "m")
-             if f"def{name}" in conditions.options}  # fmt: skip
+    # ngspice 39 knows DEFAS too, but forgets it.
+    sizes = {k: conditions.options[f"def{k}"] for k in ("w", "l", "ad", "m") if f"def{k}" in conditions.options}
     p = mosfet.parameters(
         model, {**sizes, **card.values}, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom,
         gmin=conditions.gmin,

@@ -140,7 +140,7 @@ def op(
 def train(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A TOML file.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run directory [runs/<name>-<date>-<time>].")
+        Path | None, typer.Option(metavar="DIR", help="The run directory; runs/<name>-<date>-<time> by default.")
     ] = None,
     set: Annotated[
         list[str] | None,
@@ -202,7 +202,7 @@ def export(
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")] = "deck",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to [a file in the run directory; stdout for a netlist]."),
+        typer.Option(metavar="FILE", help="Where to; by default a file in the run directory, or stdout for a netlist."),
     ] = None,
     param: Params = None,
     allow_include: Include = None,

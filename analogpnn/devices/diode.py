@@ -36,6 +36,9 @@ BREAKDOWN_DIODE = Device(
 )
 """The same with a breakdown voltage: a device of its own, so that others don't pay for its exponential."""
 
+IDEAL_DIODE = Device("ideal diode", DIODE.current, parameters=_COMMON, units=_UNITS, junctions=DIODE.junctions)
+"""No drop or no current (complementarity) where the layered engine solves it; elsewhere the sharp diode of its model."""
+
 MODEL = {
     "is": 1e-14, "js": 1e-14, "n": 1.0, "rs": 0.0, "trs": 0.0, "trs1": 0.0, "trs2": 0.0, "eg": 1.11, "xti": 3.0,
     "bv": None, "ibv": 1e-3, "nbv": None, "tcv": 0.0, "tlev": 0, "tnom": None, "level": 1,

@@ -34,6 +34,11 @@ class Plan:
         self.on_diagonal = np.flatnonzero(self.indices == p.entry_columns[kept])
 
 
+def plan_of(s: Structure, linear: Linear) -> Plan:
+    """The structure's plan, made on first use."""
+    return s.memo("plan", lambda: Plan(s, linear))
+
+
 class Batched:
     """One factorisation of eight samples at once per Newton step."""
 
@@ -43,7 +48,7 @@ class Batched:
         self.ports = p
         self.linear_size = len(s.free)
         self.linear = linear
-        self.plan: Plan = s.memo("plan", lambda: Plan(s, linear))
+        self.plan = plan_of(s, linear)
         _, _, signs = s.nonlinear_triplets
         padded = np.concatenate([linear.values, np.zeros(len(signs))])
         self.base = s.jacobian.entries(padded)[self.plan.kept]

@@ -47,6 +47,12 @@ class Pattern:
         """Entries of L below the diagonal."""
         return len(self.indices)
 
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions of one L D L^T and one solve."""
+        counts = np.diff(self.pointers).astype(float)
+        return float(np.sum(counts * counts + 6 * counts))
+
 
 def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     """Order and symbolic factorisation.

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from analogpnn.engines.fast import conjugate
 from analogpnn.engines.fast.assembly import Linear
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.laws import Laws, Tangent
 from analogpnn.engines.fast.ports import Ports
+
+MANY = 40
+"""Ports from which symmetric systems are solved by conjugate gradients."""
 
 
 class Reduced:
@@ -21,21 +25,28 @@ class Reduced:
     def __init__(self, linear: Linear, p: Ports):
         self.ports = p
         self.factor = Factor(linear)
-        self.spread = self.factor.columns(p.inject_free)
-        self.z = np.asarray(p.read_free @ self.spread)
+        spread = self.factor.columns(p.inject_free)
+        self.z = np.asarray(p.read_free @ spread)
         if not np.isfinite(self.z).all():
             raise np.linalg.LinAlgError("singular")
         self.resistance = np.maximum(np.diag(self.z), 1e-9) if p.square else None
-        self.identity = np.eye(p.n_in)
+        self.conjugate = p.square and p.n_in >= MANY and linear.structure.symmetric
+        self.spread = None if self.conjugate and spread.size > 1_000_000 else spread
+        self.identity = None if self.conjugate else np.eye(p.n_in)
         self.linear_size = self.factor.n
 
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
         x0 = self.factor.solve(b_free)
-        return x0, (self.ports.read_free @ x0.T).T + known_controls
+        u0 = (self.ports.read_free @ x0.T).T + known_controls
+        return b_free, x0, u0, np.zeros_like(u0)  # the last is where each sample's step left off
 
     def step(self, state, laws: Laws, t: Tangent, rows):
-        _, u0 = state
+        _, _, u0, last = state
         right = u0[rows] - t.offset @ self.z.T
+        if self.conjugate:
+            u = conjugate.solve(self.z, laws.diagonal(t), right, last[rows])
+            last[rows] = u
+            return u
         if self.ports.square:
             m = self.identity + self.z * laws.diagonal(t)[:, None, :]
         else:
@@ -43,5 +54,7 @@ class Reduced:
         return np.linalg.solve(m, right[..., None])[..., 0]
 
     def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:
-        x0, _ = state
-        return x0[rows] - currents @ self.spread.T
+        b_free, x0, _, _ = state
+        if self.spread is not None:
+            return x0[rows] - currents @ self.spread.T
+        return self.factor.solve(b_free[rows] - (self.ports.inject_free @ currents.T).T)

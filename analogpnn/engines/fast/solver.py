@@ -8,19 +8,14 @@ import numpy as np
 
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
-from analogpnn.engines.fast.batched import Batched
+from analogpnn.engines.fast.choice import choose
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.ports import Ports, ports
-from analogpnn.engines.fast.reduced import Reduced
 from analogpnn.errors import ConvergenceError, NetlistError
 
-REDUCED_LIMIT = 24
-"""Nonlinear ports up to which a dense system on them is the faster one."""
-DENSE_LIMIT = 24
-"""Unknowns up to which dense matrices, all samples at once, are the faster ones."""
 LOOSE = 1e-6
 """Agreement asked of hard samples (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
 
@@ -61,26 +56,12 @@ class Solver:
         self.parameters = circuit.parameters(theta)
         self.linear = Linear(self.structure, self.parameters)
         self.laws = Laws(self.structure, self.ports, self.parameters)
-        n, k = len(self.structure.free), self.ports.n_in
-        self.system = None
-        if not self.structure.nonlinear:
-            self.factor = _regular(Factor, self.linear)
-            self.explanation = f"linear: one factorisation of {n} unknowns, all samples as right-hand sides"
-            if self.factor is None:
-                raise NetlistError("the circuit's equations are singular", path=circuit.path,
-                                   cure="look for a loop of ideal sources or amplifiers")  # fmt: skip
-            return
-        if k <= REDUCED_LIMIT and (k <= 2 * n if self.ports.square else 2 * k <= n):
-            self.system = _regular(Reduced, self.linear, self.ports)
-            laws = "diagonal" if self.ports.square else "coupled"
-            self.explanation = f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws"
-        if self.system is None and n > DENSE_LIMIT:
-            self.system = Batched(self.structure, self.linear, self.ports)
-            kind = "L D L^T" if self.structure.symmetric else "L U"
-            self.explanation = f"batched: sparse {kind} of {n} unknowns, eight samples at once, one elimination order"
+        self.system, self.explanation = choose(self.structure, self.linear, self.ports)
         if self.system is None:
-            self.system = Full(self.structure, self.linear, self.ports)
-            self.explanation = f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
+            raise NetlistError(
+                "the circuit's equations are singular", path=circuit.path,
+                cure="look for a loop of ideal sources or amplifiers",
+            )  # fmt: skip
 
     def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start: np.ndarray | None, max_steps: int):
         """Unknowns (B, n_unknowns) for inputs (B, n_inputs); `imposed` are clamp voltages or injected currents."""
@@ -90,8 +71,8 @@ class Solver:
         b = right_hand_side(s, parameters, currents, voltages, (batch,))
         known = self._known(parameters, batch)
         b_free = b[:, s.free] - (self.linear.to_known @ known.T).T
-        if self.system is None:
-            x_free, injected = self.factor.solve(b_free), None
+        if isinstance(self.system, Factor):
+            x_free, injected = self.system.solve(b_free), None
         else:
             known_controls = (self.ports.read_known @ known.T).T
             x_free = self._nonlinear(b_free, known_controls, start, max_steps)
@@ -203,10 +184,3 @@ class Solver:
             "to find, and a start from a known operating point (start=...) may help",
         )  # fmt: skip
 
-
-def _regular(make, *arguments):
-    """make(*arguments), or None where its matrix is singular."""
-    try:
-        return make(*arguments)
-    except np.linalg.LinAlgError:
-        return None

@@ -6,7 +6,6 @@ and bulk capacitances are not here; a model that asks for them is refused rather
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from analogpnn.circuit.circuit import Circuit, Group

@@ -1,0 +1,68 @@
+"""Which algorithm a circuit gets: decided from its structure alone, and said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from analogpnn.engines.fast.assembly import Linear, Structure
+from analogpnn.engines.fast.batched import Batched, plan_of
+from analogpnn.engines.fast.factor import Factor
+from analogpnn.engines.fast.full import Full
+from analogpnn.engines.fast.ports import Ports
+from analogpnn.engines.fast.reduced import Reduced
+
+FEW_PORTS = 24
+"""Nonlinear ports up to which a dense system on them, for each sample, is the fastest."""
+DENSE_LIMIT = 24
+"""Unknowns up to which dense matrices, all samples at once, are."""
+
+
+def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
+    """The system to iterate on, and why.
+
+    Returns
+    -------
+    system : Factor (linear circuits), Reduced, Batched or Full; None for a linear circuit that is singular
+    reason : str
+    """
+    n, k = len(s.free), p.n_in
+    if not s.nonlinear:
+        return _regular(Factor, linear), f"linear: one factorisation of {n} unknowns, all samples as right-hand sides"
+    laws = "diagonal" if p.square else "coupled"
+    if k <= FEW_PORTS and (k <= 2 * n if p.square else 2 * k <= n):
+        system = _regular(Reduced, linear, p)
+        if system is not None:
+            return system, f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws, dense"
+    if n <= DENSE_LIMIT:
+        return Full(s, linear, p), f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
+    plan = plan_of(s, linear)
+    if p.square and s.symmetric and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
+        system = _regular(Reduced, linear, p)
+        if system is not None:
+            return system, (
+                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, conjugate gradients as matrix products "
+                f"(a factor would fill to {plan.pattern.fill} entries)"
+            )
+    kind = "L D L^T" if s.symmetric else "L U"
+    return Batched(s, linear, p), (
+        f"batched: sparse {kind} of {n} unknowns ({plan.pattern.fill} entries), eight samples at once"
+    )
+
+
+def _port_flops(k: int, fill: int) -> float:
+    """Matrix products on the ports, in flops of a factorisation: about 60 products a solve against 9 factorisations.
+
+    Products run at three times the rate; setting Z up takes two solves a port, shared by some 60 samples.
+    """
+    return 6.0 * k * k + k * fill / 30.0
+
+
+def _regular(make: Callable, *arguments):
+    """make(*arguments), or None where its matrix is singular."""
+    try:
+        return make(*arguments)
+    except np.linalg.LinAlgError:
+        return None
