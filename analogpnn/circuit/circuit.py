@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from analogpnn.circuit import topology
+from analogpnn.circuit.blocks import Blocks, find_blocks
 from analogpnn.circuit.elements import Conditions, Element, ExpressionDevices, expand
 from analogpnn.circuit.ideal import idealised
 from analogpnn.circuit.reciprocity import force_scales
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
+from analogpnn.devices.linear import OPEN
 from analogpnn.errors import NetlistError
 from analogpnn.netlist.flatten import Flat, flatten
 from analogpnn.netlist.netlist import Netlist
@@ -238,6 +240,16 @@ class Circuit:
         return tuple(found)
 
     @cached_property
+    def conductances(self) -> np.ndarray:
+        """(n_trainable,): which trainables are conductances."""
+        return np.array([t.quantity == "G" for t in self.trainable], dtype=bool)
+
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """The layers of a layered network and the crossbars between them; None for any other circuit."""
+        return find_blocks(self)
+
+    @cached_property
     def force_scales(self) -> np.ndarray:
         """(n_trainable,): what an element's force counts at the outputs; see `reciprocity`."""
         return force_scales(self)
@@ -261,21 +273,21 @@ class Circuit:
         of rounding twice.
         """
         theta = np.array(theta, dtype=float)
-        is_conductance = np.array([t.quantity == "G" for t in self.trainable], dtype=bool)
-        g = theta[..., is_conductance]
+        g = theta[..., self.conductances]
+        g = np.where(g <= 1.0 / OPEN, 0.0, g)
         for _ in range(4):
             with np.errstate(divide="ignore"):
                 g = 1.0 / (1.0 / g)
-        theta[..., is_conductance] = g
+        theta[..., self.conductances] = g
         return theta
 
     def card_values(self, theta: np.ndarray) -> dict[tuple[str, str], float]:
         """(element, parameter) -> the number its card carries: resistance for a conductance."""
         theta = np.asarray(theta, dtype=float)
-        return {
-            (t.element, t.parameter): float(1.0 / value) if t.quantity == "G" else float(value)
-            for t, value in zip(self.trainable, theta)
-        }
+        card = theta.copy()
+        with np.errstate(divide="ignore"):
+            card[self.conductances] = np.minimum(1.0 / theta[self.conductances], OPEN)
+        return {(t.element, t.parameter): value for t, value in zip(self.trainable, card.tolist())}
 
     def with_theta(self, theta: np.ndarray) -> Circuit:
         """The same circuit with other start values."""
@@ -283,7 +295,16 @@ class Circuit:
         if theta.shape != self.theta.shape:
             raise NetlistError(f"theta has shape {theta.shape}, the circuit needs {self.theta.shape}")
         theta.setflags(write=False)
-        return replace(self, theta=theta)
+        other = replace(self, theta=theta)
+        # What was worked out about the structure holds for any theta.
+        other.__dict__.update({name: value for name, value in self.__dict__.items() if name in _STRUCTURE})
+        return other
+
+
+_STRUCTURE = {
+    "numbers", "places", "output_numbers", "train_slots", "input_slots", "gates", "force_scales", "conductances",
+    "blocks",
+}  # fmt: skip
 
 
 def _slots(circuit: Circuit, wanted: list[tuple[str, str]]):
@@ -325,7 +346,7 @@ def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: 
             raise NetlistError(
                 f"'{e.name}' measures the current of '{c.a}', which is not a voltage source",
                 path=e.card.path, line=e.card.line, text=e.card.text,
-                cure=f"put a 0 V source in series and measure that: Vsense a b 0; known: {', '.join(sources) or 'none'}",
+                cure=f"put a 0 V source in series and measure that: Vsense a b 0; known: {' '.join(sources) or 'none'}",
             )  # fmt: skip
         return branch[c.a], ground
 

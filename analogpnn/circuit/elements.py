@@ -80,7 +80,8 @@ def _resistor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     factor = _factor(card, conditions) * card.values.get("scale", 1.0)
     m = card.values.get("m", 1.0) / factor
     a, b = card.nodes[:2]
-    yield Element(card.name, linear.RESISTOR, a, b, _own(card), {"g": 1.0 / (ohms or 1e-3), "m": m}, card)
+    g = 0.0 if ohms >= linear.OPEN else 1.0 / (ohms or 1e-3)
+    yield Element(card.name, linear.RESISTOR, a, b, _own(card), {"g": g, "m": m}, card)
 
 
 def _capacitor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:

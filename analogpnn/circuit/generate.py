@@ -104,7 +104,8 @@ def random_graph(nodes: int, degree: float = 4.0, *, seed: int = 0, **options) -
     """
     wanted = round(nodes * degree / 2)
     if wanted < nodes - 1:
-        raise NetlistError(f"{nodes} nodes of mean degree {degree:g} can't be connected", cure="take a degree of 2 or more")
+        what = f"{nodes} nodes of mean degree {degree:g} can't be connected"
+        raise NetlistError(what, cure="take a degree of 2 or more")
     rng = np.random.default_rng(seed)
     chosen = {(int(rng.integers(k)), k) for k in range(1, nodes)}
     limit = nodes * (nodes - 1) // 2

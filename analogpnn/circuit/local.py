@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analogpnn.circuit.block_force import measured
+from analogpnn.circuit.layered_point import LayeredPoint
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.errors import NetlistError
 
@@ -42,9 +44,11 @@ def measure(op: OperatingPoint) -> Local:
     NetlistError
         For a trainable whose device has no co-content and declares no force.
     """
+    if isinstance(op, LayeredPoint):
+        return Local(*measured(op))  # type: ignore[arg-type]  (they behave as arrays)
     circuit, x = op.circuit, op.unknowns
     shape = (*x.shape[:-1], circuit.n_trainable)
-    voltage, current, force = np.empty(shape), np.empty(shape), np.empty(shape)
+    voltage, current, force = (np.empty(shape, dtype=x.dtype) for _ in range(3))  # complex under a complex nudge
     for g, q, places, columns in circuit.train_slots:
         group = circuit.groups[g]
         values = [v[..., places] for v in op.parameters[g]]
@@ -62,7 +66,7 @@ def measure(op: OperatingPoint) -> Local:
         law = group.device.force_function(name)
         if law is None:
             raise NetlistError(
-                f"'{group.names[places[0]]}.{name}': device '{group.device.name}' has no co-content and declares no force",
+                f"'{group.names[places[0]]}.{name}': device '{group.device.name}' has neither co-content nor declared force",
                 cure=f'declare it, Device(..., force={{"{name}": "..."}}), or train by the exact adjoint gradient',
             )
         force[..., columns] = law(*(controls or [v]), *values)[0]

@@ -38,13 +38,14 @@ class OperatingPoint:
 
     def with_node_voltages(self, node_voltages: np.ndarray) -> OperatingPoint:
         """The same operating point as an instrument with other readings would report it."""
-        return replace(self, node_voltages=np.asarray(node_voltages, dtype=float))
+        values = np.asarray(node_voltages)
+        return replace(self, node_voltages=values if np.iscomplexobj(values) else values.astype(float))
 
     @cached_property
     def unknowns(self) -> np.ndarray:
         """(..., n_unknowns + 1): node voltages, source currents, and a zero for ground."""
         v, i = self.node_voltages, self.source_currents
-        x = np.zeros((*v.shape[:-1], v.shape[-1] + i.shape[-1] + 1))
+        x = np.zeros((*v.shape[:-1], v.shape[-1] + i.shape[-1] + 1), dtype=v.dtype)  # complex under a complex nudge
         x[..., : v.shape[-1]] = v
         x[..., v.shape[-1] : -1] = i
         return x
@@ -65,7 +66,7 @@ class OperatingPoint:
     def branch_voltages(self) -> np.ndarray:
         """(..., n_elements): v(n+) - v(n-) of each element [V]."""
         x = self.unknowns
-        out = np.empty((*x.shape[:-1], len(self.circuit.elements)))
+        out = np.empty((*x.shape[:-1], len(self.circuit.elements)), dtype=x.dtype)
         for g in self.circuit.groups:
             out[..., g.columns] = x[..., g.positive] - x[..., g.negative]
         return out
@@ -74,7 +75,7 @@ class OperatingPoint:
     def branch_currents(self) -> np.ndarray:
         """(..., n_elements): current from n+ through the element to n- [A]."""
         x = self.unknowns
-        out = np.empty((*x.shape[:-1], len(self.circuit.elements)))
+        out = np.empty((*x.shape[:-1], len(self.circuit.elements)), dtype=x.dtype)
         for g, values in zip(self.circuit.groups, self.parameters):
             if g.branch is not None:
                 out[..., g.columns] = x[..., g.branch]
@@ -90,7 +91,7 @@ class OperatingPoint:
         """
         currents = self.branch_currents
         n = self.circuit.n_unknowns
-        out = np.zeros((*currents.shape[:-1], n + 1))
+        out = np.zeros((*currents.shape[:-1], n + 1), dtype=currents.dtype)
         for g in self.circuit.groups:
             part = currents[..., g.columns]
             for numbers, sign in ((g.positive, 1.0), (g.negative, -1.0)):
@@ -114,7 +115,7 @@ class OperatingPoint:
     @cached_property
     def power(self) -> np.ndarray:
         """(...): power dissipated, the sum of v*i over all elements but independent sources [W]."""
-        flows = self.branch_voltages * self.branch_currents
+        flows = self.branch_voltages.real * self.branch_currents.real  # of an oscillation: its mean's
         active = [g.columns for g in self.circuit.groups if g.device.name in ("voltage source", "current source")]
         keep = np.ones(flows.shape[-1], dtype=bool)
         for columns in active:

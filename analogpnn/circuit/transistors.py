@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analogpnn.circuit.element import Conditions, Element, check_model, check_parameters, error
-from analogpnn.devices import bjt, diode, linear
+from analogpnn.devices import diode, linear
 from analogpnn.devices import jfet as jfet_
 from analogpnn.devices import switch as switches
 from analogpnn.expression import Control
@@ -22,6 +22,8 @@ def _resistance(card: FlatCard, part: str, outside: str, inside: str, ohms: floa
 
 def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Transport current, base junctions, series resistances, substrate junction."""
+    from analogpnn.devices import bjt  # its laws take a third of a second to read
+
     if card.model is None or card.model.type not in ("npn", "pnp"):
         raise error(card, f"'{card.name}' needs a model of type NPN or PNP", ".model name NPN(BF=100 IS=1e-15)")
     model = card.model.values

@@ -7,7 +7,7 @@ substrate, each an element of its own. Voltages below are those of an NPN; p = -
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log
+from math import exp, log, sqrt, tan
 
 from analogpnn.devices.device import Device, Junction
 from analogpnn.units import KELVIN, thermal_voltage
@@ -22,7 +22,7 @@ def junction_current(v: str, saturation: str, slope: str) -> str:
 _BE, _BC = junction_current("(p*vbe)", "is", "nfvt"), junction_current("(p*vbc)", "isc", "nrvt")
 # Base charge: the Early effect divides, high injection multiplies. Where the root has no argument ngspice takes 1.
 _Q2 = f"(1 + 4*(iikf*{_BE} + iikr*{_BC}))"
-_ROOT = f"({_Q2} > 0 ? sqrt(max({_Q2}, 1e-300)) : 1)"
+_ROOT = f"({_Q2} > 0 ? sqrt({_Q2}) : 1)"
 _QB = f"((iikf > 0 || iikr > 0) ? (1 + {_ROOT})/2 : 1)/(1 - ivaf*p*vbc - ivar*p*vbe)"
 _CHARGE = {"ivaf": 0.0, "ivar": 0.0, "iikf": 0.0, "iikr": 0.0, "is": None, "isc": None, "nfvt": None, "nrvt": None}
 _LIMITS = (Junction(0, "is", "vt", "p"), Junction(1, "isc", "vt", "p"))
@@ -61,12 +61,14 @@ _IB = (
     f"({_BE}/bf + {junction_current('(p*vbe)', 'ile', 'nevt')} + gmin*p*vbe"
     f" + {_BC}/br + {junction_current('(p*vbc)', 'ilc', 'ncvt')} + gmin*p*vbc)"
 )
-_X = f"max({_IB}/irb, 1e-9)"
+_X = f"({_IB}/irb)"
 _Z = f"((-1 + sqrt(1 + 14.59025*{_X}))/2.4317/sqrt({_X}))"
+_SMALL = (sqrt(1 + 14.59025e-9) - 1) / 2.4317 / sqrt(1e-9)  # z where the current is at its least
+_LEAST = (tan(_SMALL) - _SMALL) / (_SMALL * tan(_SMALL) ** 2)
 
 CROWDED_BASE_RESISTANCE = Device(
     "bipolar base resistance with crowding",
-    current=f"m*v/(rbm + 3*(rb - rbm)*(tan({_Z}) - {_Z})/({_Z}*tan({_Z})**2))",
+    current=f"m*v/(rbm + 3*(rb - rbm)*({_X} > 1e-9 ? (tan({_Z}) - {_Z})/({_Z}*tan({_Z})**2) : {_LEAST!r}))",
     controls=("v", "vbe", "vbc"),
     parameters={"is": None, "isc": None, "nfvt": None, "nrvt": None, "rb": None, "rbm": None, "irb": None, "bf": None,
                 "br": None, "ile": 0.0, "nevt": 1.0, "ilc": 0.0, "ncvt": 1.0, "gmin": 1e-12, "vt": None, "p": 1.0,

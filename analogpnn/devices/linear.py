@@ -5,6 +5,9 @@ from analogpnn.devices.device import Device
 RESISTOR = Device("resistor", current="m*g*v", parameters={"g": None, "m": 1.0}, units={"g": "S"})
 """Ohm's law i = m g v; force on the conductance g: m v**2 / 2."""
 
+OPEN = 1e300
+"""The resistance a card carries for a conductance of zero, and from which on it is read as one [ohm]."""
+
 CAPACITOR = Device("capacitor", current="0*v", charge="c*v", parameters={"c": None}, units={"c": "F"})
 """q = c v; no current at an operating point."""
 

@@ -40,6 +40,9 @@ def prepare(
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
+    if np.iscomplexobj(values):
+        cure = "The fast engine settles complex nudges; this rule needs it."
+        raise ExperimentError(f"{name}: this engine takes no complex numbers", cure=cure)
     values = np.asarray(values, dtype=float)
     if values.ndim == 0 or values.shape[-1] != width:
         raise ExperimentError(f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}")

@@ -78,6 +78,8 @@ class Newton:
         ConvergenceError
             Naming sample, node and residual.
         """
+        if isinstance(boundary, Inject) and np.iscomplexobj(boundary.currents):
+            return self._complex(circuit, theta, inputs, boundary, start)
         theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
         samples = int(np.prod(batch))
         members = theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1])
@@ -106,6 +108,14 @@ class Newton:
         x = x.reshape(*batch, circuit.n_unknowns)
         n = circuit.n_nodes
         return OperatingPoint(circuit, theta, inputs, boundary, x[..., :n], x[..., n:])
+
+    def _complex(self, circuit, theta, inputs, boundary, start) -> OperatingPoint:
+        from analogpnn.engines.complex import equilibrium
+
+        if start is None or np.iscomplexobj(start.node_voltages):
+            start = self.equilibrium(circuit, theta, inputs)
+        theta = circuit.theta if theta is None else theta
+        return equilibrium(circuit, theta, circuit.input_values if inputs is None else inputs, boundary, start)
 
     def explain(self, circuit: Circuit) -> str:
         """Which algorithm this circuit gets, and why, in a sentence."""

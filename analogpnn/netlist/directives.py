@@ -1,6 +1,6 @@
 """Directives: comments that SPICE skips and this package reads, ``*@ word arguments name=value``.
 
-``*@ input Vx*``, ``*@ output v(a) v(a,b)``, ``*@ train R* min=0.1u max=10u``, ``*@ task name key=value``.
+``*@ input Vx*``, ``*@ output v(a) v(a,b)``, ``*@ train R* min=0.1u max=10u``, ``*@ task name key=value``, ``*@ ideal D*``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from analogpnn.errors import NetlistError
 
-WORDS = ("input", "output", "train", "task")
+WORDS = ("input", "output", "train", "task", "ideal")
 
 _COMMENT = re.compile(r"\s*(?:;|(?<=\s)\$(?=\s)).*", re.DOTALL)
 _ARGUMENT = re.compile(r"[^\s()=]*\([^()]*\)|[^\s=]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|\{[^{}]*\}|[^\s=]+))?|=")
@@ -25,7 +25,7 @@ class Directive:
     Parameters
     ----------
     word : str
-        ``'input'``, ``'output'``, ``'train'`` or ``'task'``.
+        ``'input'``, ``'output'``, ``'train'``, ``'task'`` or ``'ideal'``.
     arguments : tuple of str
         Globs of element names, outputs like ``'v(a,b)'`` (lower case, no blanks); a task's are as written.
     options : dict of str
@@ -98,7 +98,8 @@ def parse_directive(text: str, path: str = "<netlist>", line: int = 1) -> Direct
                 "Outputs are v(node) or v(node,node). A comment in a directive starts with ';'.",
             )
     if not arguments:
-        what = {"output": "v(a) v(b,c)", "input": "Vx*", "train": "R* min=0.1u max=10u", "task": "iris"}[word]
+        examples = {"output": "v(a) v(b,c)", "input": "Vx*", "train": "R* min=0.1u max=10u", "ideal": "D*"}
+        what = examples.get(word, "iris")
         raise refuse(f"'*@ {word}' names nothing", words[0].start(), f"Write for example: *@ {word} {what}")
     return Directive(word, tuple(arguments), options, path, line, text.strip())
 

@@ -74,11 +74,12 @@ class Batched:
         right = b[rows] - (self.ports.inject_free @ constant.T).T
         plan, p = self.plan, self.plan.pattern
         self._x = np.empty(right.shape)
-        lanes.solve_blocks(
+        arguments = (
             plan.symmetric, p.n, p.rows, p.columns, p.pointers, p.indices, p.row_pointers, p.row_columns, p.row_places,
             p.group_pointers, p.group_starts, p.group_lengths, plan.pointers, plan.indices,
-            self.base, plan.places, plan.scatter @ laws.triplet_slopes(t), np.ascontiguousarray(right), self._x,
+            self.base, plan.places, plan.scatter @ laws.triplet_slopes(t),
         )  # fmt: skip
+        lanes.solve_blocks(arguments, np.ascontiguousarray(right), self._x, p.flops * (1 if plan.symmetric else 2))
         return (self.ports.read_free @ self._x.T).T + known[rows]
 
     def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:

@@ -43,7 +43,7 @@ def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
         system = _regular(Reduced, linear, p)
         if system is not None:
             return system, (
-                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, conjugate gradients as matrix products "
+                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, conjugate gradients in products "
                 f"(a factor would fill to {plan.pattern.fill} entries)"
             )
     kind = "L D L^T" if s.symmetric else "L U"

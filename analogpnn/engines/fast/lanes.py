@@ -7,8 +7,12 @@ eight go to the cores. Symmetric systems take L D L^T, others L U at twice the w
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from analogpnn.engines.fast import vector as v
 
@@ -71,15 +75,12 @@ def _backward_lu(n, lp, li, u, inverse, x, m):
         v.back_lu(x, u, li, inverse, j, lp[j], lp[j + 1])
 
 
-@njit(parallel=True, **_OPTIONS)
-def solve_blocks(symmetric, n, rows, columns, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, base, places, added, right, x):
-    """x = (base + added)^-1 right for every sample.
-
-    base : (entries,); places : (k,) entries that differ between samples; added : (k, B); right, x : (B, n), in the
-    unknowns' own order; `rows` and `columns` reorder them.
-    """
+@njit(**_OPTIONS)
+def _solve_range(
+    first, last, symmetric, n, rows, columns, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, base, places, added, right, x
+):
     batch = right.shape[0]
-    for block in prange((batch + LANES - 1) // LANES):
+    for block in range(first, last):
         a = np.empty((len(base), LANES))
         y = np.empty((n, LANES))
         for p in range(len(base)):
@@ -108,3 +109,43 @@ def solve_blocks(symmetric, n, rows, columns, lp, li, rp, rk, rt, gp, gs, gl, cp
         for s in range(min(LANES, batch - block * LANES)):
             for j in range(n):
                 x[block * LANES + s, columns[j]] = y[j, s]
+
+
+SPREAD = 3e6
+"""Flops from which the blocks are shared out to the cores: a fraction of a millisecond."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_cores(), thread_name_prefix="analogpnn")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def solve_blocks(arguments: tuple, right: np.ndarray, x: np.ndarray, flops: float) -> None:
+    """x = (base + added)^-1 right for every sample.
+
+    Plain threads over blocks, each running compiled code without the interpreter's lock: numba's own `prange` waits
+    in a spin that costs milliseconds as soon as another process wants the cores.
+
+    Parameters
+    ----------
+    arguments : of `_solve_range` between the block range and the right-hand sides: ``base`` (entries,), ``places`` (k,)
+        entries that differ between samples, ``added`` (k, B)
+    right, x : ndarray, shape (B, n)
+        In the unknowns' own order; ``rows`` and ``columns`` among the arguments reorder them.
+    flops : float
+        Work per sample.
+    """
+    blocks = -(-len(right) // LANES)
+    cores = min(_cores(), blocks)
+    if cores == 1 or flops * len(right) < SPREAD:
+        _solve_range(0, blocks, *arguments, right, x)
+        return
+    # Twice as many pieces as cores, so that a core that is late has less to do.
+    edges = np.linspace(0, blocks, min(blocks, 2 * cores) + 1).astype(int)
+    jobs = [_threads().submit(_solve_range, int(a), int(b), *arguments, right, x) for a, b in zip(edges, edges[1:])]
+    for job in jobs:
+        job.result()

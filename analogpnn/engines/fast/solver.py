@@ -8,6 +8,7 @@ import numpy as np
 
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
+from analogpnn.engines.fast.batched import Batched
 from analogpnn.engines.fast.choice import choose
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import Full
@@ -108,10 +109,22 @@ class Solver:
             controls = (self.ports.read_free @ padded[:, s.free].T).T + known_controls
         state = self.system.begin(b_free, known_controls)
         x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
+        if isinstance(self.system, Batched) and not self.structure.symmetric:
+            done &= self._solved(x, b_free, known_controls)
         if not done.all():
             hard = np.flatnonzero(~done)
             x[hard] = self._continuation(b_free[hard], known_controls[hard], max_steps, hard)
         return x
+
+    def _solved(self, x, b_free, known_controls) -> np.ndarray:
+        """Which samples satisfy their equations: without pivoting, elimination can go wrong without a word."""
+        with np.errstate(all="ignore"):
+            u = (self.ports.read_free @ x.T).T + known_controls
+            tangent = self.laws.tangent(self.laws.element_controls(u))
+            injected = (self.ports.inject_free @ (tangent.offset + self.laws.times(tangent, u)).T).T
+            linear = (self.linear.matrix @ x.T).T
+            scale = (abs(self.linear.matrix) @ np.abs(x).T).T + np.abs(b_free) + np.abs(injected)
+            return (np.abs(linear + injected - b_free) <= 1e-8 * scale + 1e-15).all(axis=1)
 
     def _continuation(self, b, known, max_steps: int, samples: np.ndarray) -> np.ndarray:
         """Samples Newton could not settle: from 0 V, in small steps, then gmin stepping, then source stepping."""

@@ -1,0 +1,284 @@
+"""Forces of a layered network without a number per sample and weight.
+
+A rule subtracts and scales forces; training then averages over the batch. For a crossbar both together are one
+matrix product. `BlockForce` remembers what the rule did to the forces of which states, `BlockMean` is the average,
+still as factors; either becomes a plain array where anything else is done with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from analogpnn.circuit.layered_point import LayeredPoint
+
+
+class Deferred(NDArrayOperatorsMixin):
+    """An array that is worked out on first use, and then behaves as one.
+
+    >>> 2 * Deferred((2,), lambda: np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+
+    def __init__(self, shape: tuple[int, ...], make: Callable[[], np.ndarray]):
+        self.shape, self._make = shape, make
+
+    @cached_property
+    def _array(self) -> np.ndarray:
+        return self._make()
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array(self._array, dtype=dtype) if copy else np.asarray(self._array, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [np.asarray(x) if isinstance(x, Deferred) else x for x in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array[key]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._array, name)
+
+
+class _Linear(Deferred):
+    """A deferred array that stays deferred under +, -, and multiplication by a number."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "__call__" and not options:
+            a, b = (*inputs, None)[:2]
+            if ufunc is np.negative:
+                return self._scaled(-1.0)
+            if ufunc in (np.add, np.subtract) and isinstance(a, type(self)) and isinstance(b, type(self)):
+                added = a._plus(b if ufunc is np.add else b._scaled(-1.0))
+                if added is not None:
+                    return added
+            if ufunc is np.multiply and np.ndim(a) == 0 and isinstance(b, type(self)):
+                return b._scaled(float(a))
+            if ufunc in (np.multiply, np.true_divide) and np.ndim(b) == 0 and isinstance(a, type(self)):
+                return a._scaled(float(b) if ufunc is np.multiply else 1.0 / float(b))
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
+    def _scaled(self, factor: float) -> Any:
+        raise NotImplementedError
+
+    def _plus(self, other: Any) -> Any:
+        raise NotImplementedError
+
+
+class BlockForce(_Linear):
+    """A sum of forces of states, each with a weight: ``sum_k a_k force(state_k)``, shape (..., n_trainable).
+
+    ``.mean(axis=0)`` is a `BlockMean`; ``np.asarray`` or `samples` gives every sample's own, and pays for it.
+    """
+
+    def __init__(self, terms: tuple[tuple[float, LayeredPoint], ...]):
+        point = terms[0][1]
+        super().__init__((*point.batch, point.circuit.n_trainable), self.samples)
+        self.terms = terms
+
+    def samples(self) -> np.ndarray:
+        """(..., n_trainable): the force of every sample, for rules that look at its sign, say."""
+        return sum(a * _force(point) for a, point in self.terms)
+
+    def mean(self, axis: Any = None, **options: Any) -> Any:
+        """Average over the batch, block by block."""
+        if axis in (0, (0,)) and len(self.shape) == 2 and not options:
+            return BlockMean.of(self.terms)
+        return np.asarray(self).mean(axis=axis, **options)
+
+    def _scaled(self, factor: float) -> BlockForce:
+        return BlockForce(tuple((factor * a, p) for a, p in self.terms))
+
+    def _plus(self, other: BlockForce) -> BlockForce | None:
+        return BlockForce(self.terms + other.terms) if self.shape == other.shape else None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The average force of one crossbar: ``rows_i + columns_j - sum_k left_ki right_kj``.
+
+    Parameters
+    ----------
+    block : int
+    left : ndarray, shape (k, n_lower)
+    right : ndarray, shape (k, n_upper)
+    rows : ndarray, shape (n_lower,), or None for zero
+    columns : ndarray, shape (n_upper,)
+    """
+
+    block: int
+    left: np.ndarray
+    right: np.ndarray
+    rows: np.ndarray | None
+    columns: np.ndarray
+
+    def dense(self) -> np.ndarray:
+        """(n_lower, n_upper)"""
+        out = self.left.T @ self.right
+        np.subtract(self.columns, out, out=out)
+        if self.rows is not None:
+            out += self.rows[:, None]
+        return out
+
+
+class BlockMean(_Linear):
+    """A batch average of forces, shape (n_trainable,), as one small factorisation a crossbar."""
+
+    def __init__(self, circuit: Any, scale: float, parts: tuple[Part, ...], single: np.ndarray, where: np.ndarray):
+        super().__init__((circuit.n_trainable,), self.dense)
+        self.circuit, self.scale, self.parts, self.single, self.where = circuit, scale, parts, single, where
+
+    def dense(self) -> np.ndarray:
+        """(n_trainable,)"""
+        out = np.zeros(self.shape)
+        for part in self.parts:
+            block = self.circuit.blocks.blocks[part.block]
+            if block.start >= 0:
+                block.matrix(out)[...] = part.dense()
+            else:
+                out[block.columns] = part.dense()
+        out[self.where] = self.single
+        return self.scale * out
+
+    def _scaled(self, factor: float) -> BlockMean:
+        return BlockMean(self.circuit, factor * self.scale, self.parts, self.single, self.where)
+
+    def _plus(self, other: BlockMean) -> BlockMean | None:
+        return None
+
+    @classmethod
+    def of(cls, terms: tuple[tuple[float, LayeredPoint], ...]) -> BlockMean:
+        r"""The average of sum_k a_k force(state_k), differences of squares formed as such.
+
+        With the first state as reference, u_k = u + du_k and v_k = v + dv_k at the two ends of a conductance,
+
+        .. math:: \sum_k a_k (u_k - v_k)^2 = (\sum_k a_k) (u - v)^2
+                  + 2 (u - v) \sum_k a_k (du_k - dv_k) + \sum_k a_k (du_k - dv_k)^2
+
+        so that a small nudge meets no difference of large numbers; where the weights add up to zero, as in every
+        contrastive rule, the first term is left out, and at held nodes (du = 0) one product remains.
+        """
+        points = _merged(terms)
+        first = points[0][1]
+        circuit, blocks = first.circuit, first.blocks
+        total = sum(a for a, _ in points)
+        if abs(total) <= 1e-12 * max(abs(a) for a, _ in points):
+            total = 0.0
+        size = len(first.states[0])
+        base = first.layers
+        shifts: list[list[Any]] = []  # du_k of every layer, k = 1, 2, ...; None at held layers
+        for _, point in points[1:]:
+            same = point.feed is first.feed
+            shifts.append([None if same and k < blocks.n_held else v - base[k] for k, v in enumerate(point.layers)])
+        weights = [a for a, _ in points[1:]]
+        moved = [_weighted(weights, [s[k] for s in shifts]) for k in range(len(base))]
+        squares = [_weighted(weights, [None if s[k] is None else s[k] ** 2 for s in shifts]) for k in range(len(base))]
+        # Means of total u^2/2 + u Du + sum a du^2 / 2, one number a node.
+        own = [_node_mean(u, d, q, total) for u, d, q in zip(base, moved, squares)]
+        parts = []
+        for n, block in enumerate(blocks.blocks):
+            if block.columns is None:
+                continue
+            a, b = block.lower, block.upper
+            left, right = [], []
+            for x, y in [
+                (base[a], _sum(moved[b], total and total * base[b])),
+                (moved[a], base[b]),
+                *((s[a], _times(w, s[b])) for w, s in zip(weights, shifts)),
+            ]:
+                if x is not None and y is not None:
+                    left.append(x)
+                    right.append(y)
+            if not left:
+                left, right = [np.zeros_like(base[a][:1])], [np.zeros_like(base[b][:1])]
+            joined = np.concatenate(left) if len(left) > 1 else left[0]
+            other = (np.concatenate(right) if len(right) > 1 else right[0]) / size
+            columns = own[b] if own[b] is not None else np.zeros(block.shape[1], base[b].dtype)
+            parts.append(Part(n, joined, other, own[a], columns))
+        single, where = [], []
+        for c in blocks.currents:
+            learns = c.columns >= 0
+            if learns.any():
+                v = _sum(moved[c.layer], total and total * base[c.layer])
+                v = np.zeros(len(c.nodes)) if v is None else v[:, c.nodes].mean(axis=0, dtype=float)
+                single.append((-c.scale * v)[learns])  # the source runs from ground to the node
+                where.append(c.columns[learns])
+        empty = np.zeros(0)
+        return cls(
+            circuit, 1.0, tuple(parts), np.concatenate(single or [empty]),
+            np.concatenate(where or [empty.astype(int)]),
+        )  # fmt: skip
+
+
+def _merged(terms):
+    """Weights of the same state added up; those that cancel left out."""
+    found: dict[int, list] = {}
+    for a, point in terms:
+        found.setdefault(id(point), [0.0, point])[0] += a
+    kept = [(a, p) for a, p in found.values() if a]
+    return kept or [(0.0, terms[0][1])]
+
+
+def _weighted(weights: list[float], arrays: list[Any]) -> Any:
+    out = None
+    for w, x in zip(weights, arrays):
+        out = _sum(out, _times(w, x))
+    return out
+
+
+def _times(weight: float, x: Any) -> Any:
+    return None if x is None else x * x.dtype.type(weight)
+
+
+def _sum(a: Any, b: Any) -> Any:
+    if a is None or b is None or isinstance(b, float):
+        return a if b is None or isinstance(b, float) else b
+    return a + b
+
+
+def _node_mean(u: np.ndarray, moved: Any, squares: Any, total: float) -> np.ndarray | None:
+    if moved is None and not total:
+        return None
+    half = u.dtype.type(0.5)
+    out = np.zeros(u.shape[1], u.dtype)
+    if moved is not None:
+        out += np.einsum("bi,bi->i", u, moved) + half * squares.sum(axis=0)
+    if total:
+        out += half * u.dtype.type(total) * np.einsum("bi,bi->i", u, u)
+    return out / u.dtype.type(len(u))
+
+
+def _voltage(point: LayeredPoint) -> np.ndarray:
+    """(..., n_trainable): voltage across every trainable [V]."""
+    circuit, x = point.circuit, point._flat
+    out = np.empty((len(x), circuit.n_trainable))
+    for g, _, places, columns in circuit.train_slots:
+        group = circuit.groups[g]
+        out[:, columns] = x[:, group.positive[places]] - x[:, group.negative[places]]
+    return out.reshape(*point.batch, -1)
+
+
+def _current(point: LayeredPoint) -> np.ndarray:
+    """(..., n_trainable): current through every trainable [A]."""
+    theta = np.asarray(point.theta, dtype=float)
+    return np.where(point.circuit.conductances, theta * _voltage(point), theta)
+
+
+def _force(point: LayeredPoint) -> np.ndarray:
+    v = _voltage(point)
+    return np.where(point.circuit.conductances, v * v / 2, v)
+
+
+def measured(point: LayeredPoint) -> tuple[Deferred, Deferred, BlockForce]:
+    """Voltage, current and force of every trainable, none of them worked out yet."""
+    shape = (*point.batch, point.circuit.n_trainable)
+    voltage = Deferred(shape, lambda: _voltage(point))
+    return voltage, Deferred(shape, lambda: _current(point)), BlockForce(((1.0, point),))
