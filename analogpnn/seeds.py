@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-STREAMS = ("split", "problem", "initial", "shuffle", "noise")
+STREAMS = ("split", "problem", "initial", "shuffle", "noise", "rule")
 """What randomness is used for. Append only: a stream's place decides its numbers."""
 
 

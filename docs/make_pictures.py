@@ -62,7 +62,8 @@ def save(figure, out: Path) -> None:
     """A PNG of 256 colours: small enough for a repository."""
     figure.savefig(out)
     with Image.open(out) as image:
-        image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
+        few = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.FLOYDSTEINBERG)
+    few.save(out, optimize=True)
 
 
 def network(figure, circuit, theta, volts) -> None:
@@ -103,7 +104,7 @@ def network(figure, circuit, theta, volts) -> None:
     names = [name for column in columns.values() for name in column]
     xy = np.array([places[name] for name in names])
     rings = [list(CLASSES.values())[int(name[1]) - 1] if name.startswith("o") else INK for name in names]
-    drawn = ax.scatter(
+    ax.scatter(
         *xy.T,
         c=[voltage[name] for name in names],
         s=170,

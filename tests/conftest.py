@@ -7,6 +7,17 @@ import pytest
 from analogpnn.errors import SimulatorError
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "ngspice: needs ngspice; given to every test that uses the fixture of that name")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "ngspice" in getattr(item, "fixturenames", ()):
+            item.add_marker("ngspice")
+
+
 @pytest.fixture(scope="session")
 def ngspice():
     """The ngspice that is there; tests that need it skip without, or fail if ANALOGPNN_REQUIRE_NGSPICE=1.

@@ -29,6 +29,7 @@ from typer.main import get_command
 import analogpnn
 from analogpnn.cli.main import FORMATS, app, main
 from analogpnn.experiments import rundir, schema
+from analogpnn.gradients import METHODS
 from analogpnn.learning import RULES
 from analogpnn.learning.costs import COSTS
 from analogpnn.learning.schedules import SCHEDULES
@@ -36,9 +37,10 @@ from analogpnn.learning.steps import STEPS
 from analogpnn.netlist.directives import WORDS
 from analogpnn.netlist.element_cards import LETTERS
 from analogpnn.tasks.task import NAMES as TASKS
+from analogpnn.training.records import Counts
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^>]*?) -->\n+)?^```(?P<language>\w+)(?: (?P<file>\S+))?\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -123,6 +125,12 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_files_of_the_architecture_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    there = {path.name for folder in ("analogpnn", "tests", "docs", "scripts") for path in (ROOT / folder).rglob("*")}
+    assert not set(re.findall(r"`(?:[\w./]*/)?(\w+\.py)`", text)) - there
+
+
 def test_pictures_are_small():
     for picture in (ROOT / "docs" / "img").iterdir():
         assert picture.stat().st_size < 200_000, picture.name
@@ -149,15 +157,23 @@ def test_every_command_and_option():
     assert not lacking("command-line.md", sorted(options))
 
 
+def test_no_help_text_is_swallowed():
+    """rich takes [words in brackets] for markup and shows nothing."""
+    for name, command in get_command(app).commands.items():
+        for text in [command.help, *(getattr(p, "help", "") for p in command.params)]:
+            assert "[" not in (text or ""), f"{name}: {text}"
+
+
 def test_every_file_of_a_run():
     names = [value for name, value in vars(rundir).items() if name.isupper() and isinstance(value, str)]
     assert not lacking("run-directory.md", names)
+    assert not lacking("run-directory.md", [field.name for field in dataclasses.fields(Counts)])
 
 
 def test_every_rule_and_its_options():
-    assert not lacking("rules.md", RULES)
-    for rule in RULES.values():
-        assert not lacking("rules.md", [field.name for field in dataclasses.fields(rule)])
+    assert not lacking("rules.md", [*RULES, *METHODS])
+    for rule in (*RULES.values(), *METHODS.values()):
+        assert not lacking("rules.md", [field.name for field in dataclasses.fields(rule) if field.name[0] != "_"])
 
 
 def test_every_card_and_directive():

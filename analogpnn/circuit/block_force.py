@@ -268,13 +268,22 @@ def _voltage(point: LayeredPoint) -> np.ndarray:
 
 def _current(point: LayeredPoint) -> np.ndarray:
     """(..., n_trainable): current through every trainable [A]."""
-    theta = np.asarray(point.theta, dtype=float)
-    return np.where(point.circuit.conductances, theta * _voltage(point), theta)
+    theta, g = np.asarray(point.theta, dtype=float), point.circuit.conductances
+    return np.where(g, theta * _voltage(point), theta * _copies(point))
 
 
 def _force(point: LayeredPoint) -> np.ndarray:
     v = _voltage(point)
-    return np.where(point.circuit.conductances, v * v / 2, v)
+    return np.where(point.circuit.conductances, v * v / 2, v * _copies(point))
+
+
+def _copies(point: LayeredPoint) -> np.ndarray:
+    """(n_trainable,): how many sources in parallel a trainable current source is (its m)."""
+    out = np.ones(point.circuit.n_trainable)
+    for c in point.blocks.currents:
+        learns = c.columns >= 0
+        out[c.columns[learns]] = np.abs(c.scale[learns])
+    return out
 
 
 def measured(point: LayeredPoint) -> tuple[Deferred, Deferred, BlockForce]:

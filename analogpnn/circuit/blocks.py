@@ -76,6 +76,8 @@ class Diodes:
     sign : ndarray
         +1 where the anode is at the layer, -1 where it is at the rail.
     ideal : bool
+    grounded : bool
+        All rails are always at 0 V.
     """
 
     group: int
@@ -85,6 +87,7 @@ class Diodes:
     rails: np.ndarray
     sign: np.ndarray
     ideal: bool
+    grounded: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +134,11 @@ class Blocks:
     base, scale : ndarray, shape (n_unknowns + 1,)
     column : ndarray of int, shape (n_unknowns + 1,)
         Voltage of a held node: scale * inputs[column], or base where column is -1.
-    outputs : tuple of (int, ndarray) or None
-        Layer and places of the outputs, where all lie in one free layer against ground.
+    layer_of, place_of : ndarray of int, shape (n_unknowns + 1,)
+        Layer of a node (or -1), and its place in it.
+    outputs : tuple of (int, ndarray or None) or None
+        Layer and places of the outputs, where they are different nodes of one free layer against ground; no places
+        where they are the whole layer in its order.
     """
 
     layers: tuple[np.ndarray, ...]
@@ -147,7 +153,7 @@ class Blocks:
     column: np.ndarray
     layer_of: np.ndarray
     place_of: np.ndarray
-    outputs: tuple[int, np.ndarray] | None
+    outputs: tuple[int, np.ndarray | None] | None
 
     @property
     def free(self) -> range:
@@ -198,14 +204,18 @@ def find_blocks(circuit) -> Blocks | None:
     if blocks is None:
         return None
     colours = _colours(blocks, n_held, len(layers))
-    diodes = _diodes(circuit, groups, held, layer_of, place_of)
+    diodes = _diodes(groups, held, base, scale, layer_of, place_of)
     currents = _currents(circuit, groups, held, layer_of, place_of)
     if colours is None or diodes is None or currents is None:
         return None
     a, b = circuit.output_numbers
     ground, outputs = circuit.n_unknowns, None
     if len(a) and np.all(b == ground) and len(set(layer_of[a].tolist())) == 1 and layer_of[a[0]] >= n_held:
-        outputs = int(layer_of[a[0]]), place_of[a]
+        layer, places = int(layer_of[a[0]]), place_of[a]
+        if np.array_equal(places, np.arange(len(layers[layer]))):
+            outputs = layer, None
+        elif len(set(places.tolist())) == len(places):
+            outputs = layer, places
     return Blocks(
         layers, n_held, blocks, diodes, currents, colours, held, base, scale, column, layer_of, place_of, outputs
     )
@@ -329,7 +339,7 @@ def _colours(blocks, n_held: int, count: int):
     return tuple(tuple(k for k in sorted(colour) if colour[k] == c) for c in (0, 1))
 
 
-def _diodes(circuit, groups, held, layer_of, place_of) -> tuple[Diodes, ...] | None:
+def _diodes(groups, held, base, scale, layer_of, place_of) -> tuple[Diodes, ...] | None:
     found = []
     for device in (diode.DIODE, diode.IDEAL_DIODE):
         if device not in groups:
@@ -343,7 +353,8 @@ def _diodes(circuit, groups, held, layer_of, place_of) -> tuple[Diodes, ...] | N
         for layer in np.unique(layer_of[node]):
             mine = np.flatnonzero(layer_of[node] == layer)
             ideal = device is diode.IDEAL_DIODE
-            found.append(Diodes(k, mine, int(layer), place_of[node[mine]], rail[mine], sign[mine], ideal))
+            grounded = not (base[rail[mine]].any() or scale[rail[mine]].any())
+            found.append(Diodes(k, mine, int(layer), place_of[node[mine]], rail[mine], sign[mine], ideal, grounded))
     if any(d.ideal for d in found) and any(not d.ideal and d.layer in {x.layer for x in found if x.ideal} for d in found):
         return None  # both kinds in one layer
     return tuple(found)

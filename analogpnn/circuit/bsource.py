@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from analogpnn.expression import Call, Chain, Conditional, Name, Node, Number, Probe, Unary
 from analogpnn.units import format_number
 
-_KEPT = ("pi", "e", "time", "temper")  # names ngspice knows itself
+_KEPT = ("pi", "e", "time", "temper", "hertz")  # names ngspice knows itself
 
 
 def expression_text(

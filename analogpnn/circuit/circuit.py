@@ -161,6 +161,10 @@ class Circuit:
         topology.check(elements, netlist.path)
         return _compile(netlist, flat, elements, conditions)
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.elements)} elements, {self.n_nodes} nodes, {self.n_trainable} trainable"
+        return f"<Circuit {str(self.path)!r}: {counts}>"
+
     @property
     def title(self) -> str:
         return self.flat.title

@@ -105,16 +105,17 @@ class Writer:
     theta : ndarray, shape (n_trainable,), or None
     spell, call : callable
         Name of a node, of an element -> the name to write.
-    collectors : bool
-        Whether collector resistances become cards of their own, because ngspice keeps the node behind them to itself
-        (it calls it ``q1#collCX``, and ``.save`` knows lower case only).
+    for_op : bool
+        Whether to write, where ngspice would hide an unknown, what is the same at an operating point: collector
+        resistances as cards of their own (the node behind them is called ``q1#collCX``, and ``.save`` knows lower case
+        only), inductors that are formulas as plain ones (their current gets another name).
     """
 
     circuit: Circuit
     theta: np.ndarray | None = None
     spell: Callable[[str], str] = str
     call: Callable[[str], str] = str
-    collectors: bool = False
+    for_op: bool = False
     _models: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, float] = field(default_factory=dict)
 
@@ -161,7 +162,7 @@ class Writer:
             return self._user_device(card, own)
         values = {**card.values, **{k: v for k, v in own.items() if not self._in_model(card, k)}}
         nodes, more = card.nodes, []
-        if self.collectors and (f"{card.name}#rc" in self.circuit.places) and card.letter == "q":
+        if self.for_op and (f"{card.name}#rc" in self.circuit.places) and card.letter == "q":
             group, place = self.circuit.places[f"{card.name}#rc"]
             ohms = 1.0 / float(self.circuit.groups[group].values[0][place])
             nodes, own = (f"{card.name}#collector", *nodes[1:]), {**own, "rc": 0.0}
@@ -171,6 +172,8 @@ class Writer:
             *map(self.spell, nodes),
             *(map(self._control(card), card.controls)),
         ]
+        if card.expression is not None and card.letter == "l" and self.for_op:
+            return [" ".join([*words, "1"])]
         if card.expression is not None:
             words[0] = self.branch(card.name)
             return [" ".join([*words, self._behavioural(card, card.expression, values)])]

@@ -8,6 +8,7 @@ as ngspice names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 
 import sympy
 
@@ -19,7 +20,7 @@ from analogpnn.circuit.element import error as _error
 from analogpnn.circuit.element import own as _own
 from analogpnn.devices import diode, linear, mosfet
 from analogpnn.devices.device import Device
-from analogpnn.expression import Control, Node, to_sympy
+from analogpnn.expression import Call, Chain, Conditional, Control, Name, Node, Number, Unary, to_sympy
 from analogpnn.netlist.flatten import FlatCard
 from analogpnn.units import KELVIN
 
@@ -47,20 +48,51 @@ def expand(
 class ExpressionDevices:
     """Devices made from expressions, one per distinct law, so that equal B sources form one group."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple, Device] = {}
-
     def get(self, tree: sympy.Expr, controls: int, names: tuple[str, ...], is_voltage: bool) -> Device:
-        key = (tree, controls, names, is_voltage)
-        if key not in self._known:
-            self._known[key] = Device(
-                f"behavioural {'voltage' if is_voltage else 'current'}",
-                current="" if is_voltage else tree,
-                voltage=tree if is_voltage else "",
-                controls=tuple(f"c{k}" for k in range(controls)),
-                parameters=dict.fromkeys(names),
-            )
-        return self._known[key]
+        return _expression_device(tree, controls, names, is_voltage)
+
+
+@lru_cache(maxsize=1024)
+def _expression_device(tree: sympy.Expr, controls: int, names: tuple[str, ...], is_voltage: bool) -> Device:
+    # one for all circuits: the functions generated from a law are compiled once
+    return Device(
+        f"behavioural {'voltage' if is_voltage else 'current'}",
+        current="" if is_voltage else tree,
+        voltage=tree if is_voltage else "",
+        controls=tuple(f"c{k}" for k in range(controls)),
+        parameters=dict.fromkeys(names),
+    )
+
+
+def lift_numbers(expression: Node) -> tuple[Node, dict[str, float]]:
+    """The tree with ``number0``, ``number1``, ... for its numbers that are no integers, and their values.
+
+    Sources that differ in their numbers only then share one law, compiled once.
+
+    >>> from analogpnn.expression import parse
+    >>> lift_numbers(parse("0.5*v(a)^2"))[1]
+    {'number0': 0.5}
+    """
+    values: dict[str, float] = {}
+
+    def lifted(node: Node) -> Node:
+        if isinstance(node, Number) and node.value != int(node.value):
+            name = f"number{len(values)}"
+            values[name] = node.value
+            return Name(name)
+        if isinstance(node, Chain) and node.rest[0][0] != "^":
+            return Chain(lifted(node.first), tuple((op, lifted(right)) for op, right in node.rest))
+        if isinstance(node, Chain):  # a power's slope is simplest if the exponent is a number
+            return Chain(lifted(node.first), node.rest)
+        if isinstance(node, Call) and node.function not in ("pow", "pwr", "pwl"):
+            return Call(node.function, tuple(map(lifted, node.arguments)), node.column)
+        if isinstance(node, Unary):
+            return Unary(node.operator, lifted(node.operand))
+        if isinstance(node, Conditional):
+            return Conditional(lifted(node.test), lifted(node.yes), lifted(node.no))
+        return node
+
+    return lifted(expression), values
 
 
 def _factor(card: FlatCard, conditions: Conditions) -> float:
@@ -192,6 +224,7 @@ def _behavioural(
     card: FlatCard, expression: Node, conditions: Conditions, expressions: ExpressionDevices
 ) -> Iterator[Element]:
     controls: list[Control] = []
+    expression, numbers = lift_numbers(expression)
     tree = to_sympy(expression, controls)
     if card.letter in "cl":  # open and short at an operating point, whatever the value
         yield _reactance(card)
@@ -202,10 +235,11 @@ def _behavioural(
             controls.append(across)
         tree = sympy.Symbol(f"c{controls.index(across)}", real=True) / tree
     names = tuple(sorted(s.name for s in tree.free_symbols if not _is_control(s.name, len(controls))))
-    missing = [n for n in names if n not in card.values and n not in ("time", "temper", "hertz")]
+    given = {**card.values, **numbers}
+    missing = [n for n in names if n not in given and n not in ("time", "temper", "hertz")]
     if missing:
         raise _error(card, f"'{missing[0]}' is not defined", f".param {missing[0]}=...")
-    values = {n: card.values.get(n, conditions.celsius if n == "temper" else 0.0) for n in names}
+    values = {n: given.get(n, conditions.celsius if n == "temper" else 0.0) for n in names}
     factor = _multiplier(card, conditions)
     if factor != 1.0:
         tree, names, values = sympy.Symbol("m", real=True) * tree, (*names, "m"), {**values, "m": factor}

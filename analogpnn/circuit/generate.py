@@ -1,6 +1,7 @@
 """Netlists of whole families: lattices, random graphs, crossbars, layered networks.
 
 Each function returns a `Netlist`: plain SPICE text with directives, to train, to print or to save.
+`deep_resistive_network`, which may have millions of resistors, returns the `Circuit` itself.
 
 >>> from analogpnn import Circuit
 >>> Circuit.from_netlist(crossbar(3, 2)).n_trainable
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from analogpnn.circuit.deep_resistive_network import deep_resistive_network as deep_resistive_network
 from analogpnn.errors import NetlistError
 from analogpnn.netlist.netlist import Netlist
 from analogpnn.units import format_number

@@ -35,6 +35,16 @@ class Feed:
     currents: tuple[np.ndarray, ...]
     power: np.ndarray
 
+    @cached_property
+    def fixed(self) -> tuple[np.ndarray, ...]:
+        """For each free layer all that flows into it at 0 V from outside, (B, n) [A]."""
+        return tuple(a + b for a, b in zip(self.inflow, self.currents))
+
+    @cached_property
+    def taken(self) -> tuple[np.ndarray, ...]:
+        """For each free layer what a volt at its nodes takes from the delivered power, (B, n) [A]."""
+        return tuple(b - a for a, b in zip(self.inflow, self.currents))
+
 
 class LayeredPoint(OperatingPoint):
     """An `OperatingPoint` that holds one voltage array a layer and works out the rest when asked.
@@ -101,7 +111,8 @@ class LayeredPoint(OperatingPoint):
         known = self.blocks.outputs
         if known is not None:
             layer, places = known
-            v = self.states[layer - self.blocks.n_held][:, places].astype(float)
+            v = self.states[layer - self.blocks.n_held]
+            v = (v if places is None else v[:, places]).astype(float)
         else:
             a, c = self.circuit.output_numbers
             v = self._flat[:, a] - self._flat[:, c]
@@ -213,16 +224,14 @@ class LayeredPoint(OperatingPoint):
         """(...): power dissipated in resistors and diodes: what sources and amplifiers deliver [W]."""
         b = self.blocks
         total = self.feed.power.astype(float)
-        for v, inflow, own in zip(self.states, self.feed.inflow, self.feed.currents):
-            total -= np.einsum("bi,bi->b", inflow, v)
-            total += v @ own
+        for v, taken in zip(self.states, self.feed.taken):
+            total += np.einsum("bi,bi->b", taken, v)
         if isinstance(self.boundary, Inject):
-            push = np.broadcast_to(self.boundary.currents, (*self.batch, self.circuit.n_outputs))
-            total += np.einsum("...i,...i->...", push, self.outputs).reshape(-1)
+            total += (self.boundary.currents * self.outputs).sum(axis=-1).reshape(-1)
         elif isinstance(self.boundary, Clamp):
             total += np.einsum("bi,bi->b", self._flat[:, : self.circuit.n_nodes], self._clamping)
         for d in b.diodes:
-            if b.base[d.rails].any() or b.scale[d.rails].any():
+            if not d.grounded:
                 current = self._ideal_currents(d) if d.ideal else self._diode_law(d)
                 total += (self._flat[:, d.rails] * d.sign * -current).sum(axis=1)
         return total.reshape(self.batch)

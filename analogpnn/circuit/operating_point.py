@@ -36,6 +36,10 @@ class OperatingPoint:
     node_voltages: np.ndarray
     source_currents: np.ndarray
 
+    def __repr__(self) -> str:
+        shape, boundary = self.node_voltages.shape[:-1], type(self.boundary).__name__
+        return f"<OperatingPoint of {self.circuit!r}, {boundary}, batch {shape}>"
+
     def with_node_voltages(self, node_voltages: np.ndarray) -> OperatingPoint:
         """The same operating point as an instrument with other readings would report it."""
         values = np.asarray(node_voltages)

@@ -42,6 +42,13 @@ class Trainable:
     unit: str
 
 
+ON_CARDS = {
+    "d": ("is",), "m": ("vto", "kp", "gamma", "phi", "lambda", "w"), "j": ("vto", "beta", "lambda"),
+    "q": (), "s": (), "w": (),
+}  # fmt: skip
+"""Which law parameters of a native device stand on its card or model as they are, and so can be written back."""
+
+
 def _error(d: Directive, what: str, cure: str | None = None) -> NetlistError:
     return NetlistError(what, path=d.path, line=d.line, text=d.text, cure=cure)
 
@@ -108,10 +115,13 @@ def select_trainables(
                             "*@ train R* min=0.1u max=10u    (conductances, in siemens)",
                         )  # fmt: skip
                 start = e.values.get(t.law_parameter, e.device.parameters[t.law_parameter])
-                if t.quantity != "G" and t.parameter in e.card.values and start != e.card.values[t.parameter]:
+                written = e.card.values.get(t.parameter, start)
+                if t.parameter not in e.card.values and e.card.model is not None:
+                    written = e.card.model.values.get(t.parameter, start)
+                if t.quantity != "G" and start != written:
                     raise _error(
-                        d, f"'{t.name}': at this temperature the law's value is not the card's, so it can't be trained",
-                        "set .options temp and tnom alike",
+                        d, f"'{t.name}' can't be trained: the law's value is {start:.4g}, the card's {written:.4g}",
+                        "set .options temp and tnom alike, and area=1",
                     )  # fmt: skip
                 low = -np.inf if lower is None else lower
                 high = np.inf if upper is None else upper
@@ -163,15 +173,21 @@ def _trainable(d: Directive, e: Element, parameter: str) -> Trainable:
         if len(e.card.waveform):
             raise _error(d, f"'{e.name}' has a waveform; only a DC value can be trained")
         return Trainable(e.name, e.name, "dc", "dc", "dc", "V" if letter == "v" else "A")
-    required = [n for n, default in e.device.parameters.items() if default is None]
+    if letter in ON_CARDS and parameter and parameter not in ON_CARDS[letter]:
+        can = " ".join(ON_CARDS[letter]).upper()
+        raise _error(
+            d, f"'{e.name}' has no parameter '{parameter}' that can learn",
+            f"{letter.upper()} cards train {can}" if can else f"{letter.upper()} cards train nothing",
+        )  # fmt: skip
+    known = ON_CARDS.get(letter) or tuple(e.device.parameters)
+    required = [n for n in known if e.device.parameters[n] is None]
     if not parameter and letter == "x" and len(required) == 1:
         parameter = required[0]
     if not parameter or parameter not in e.device.parameters:
         raise _error(
             d, f"say what of '{e.name}' is to be trained" if not parameter
             else f"'{e.name}' has no parameter '{parameter}'",
-            f"for example {d.arguments[0]}.{(required or list(e.device.parameters) or ['...'])[0].upper()}; "
-            f"parameters: {' '.join(e.device.parameters)}",
+            f"for example {d.arguments[0]}.{[*required, *known, '...'][0].upper()}; parameters: {' '.join(known)}",
         )  # fmt: skip
     unit = e.device.units.get(parameter, "")
     return Trainable(f"{e.name}.{parameter}", e.name, parameter, parameter, parameter, unit)

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from analogpnn.cli.compare import compare
+from analogpnn.cli.gradient_check import gradient_check
 from analogpnn.cli.progress import TrainingProgress
 from analogpnn.cli.terminal import (
     few,
@@ -89,12 +91,28 @@ def _top(
 @app.command()
 def check(netlist: NetlistPath, param: Params = None, allow_include: Include = None, json: Json = False) -> None:
     """Read a netlist, flatten and compile it, and say what is in it."""
-    circuit = _circuit(netlist, param, allow_include)
-    about = summary(circuit)
+    from dataclasses import asdict
+
+    from analogpnn.circuit.lint import lint
+
+    findings = lint(netlist, _assignments("--param", param), allow_include=allow_include or ())
+    try:
+        circuit = _circuit(netlist, param, allow_include)
+    except NetlistError as error:
+        for finding in findings:
+            if finding.what != error.what:
+                print(finding, file=sys.stderr)
+        raise
+    about = {**summary(circuit), "findings": [asdict(finding) for finding in findings]}
     if json:
         print_json(about)
     else:
-        print_rows(summary_rows(about))
+        print_rows([*summary_rows(about), *((f.severity, _finding_text(f)) for f in findings)])
+
+
+def _finding_text(finding) -> str:
+    place = f"line {finding.line}: " if finding.line else ""
+    return place + finding.what + (f"\n{finding.cure}" if finding.cure else "")
 
 
 @app.command()
@@ -281,6 +299,10 @@ def verify(
         print_rows(verification_rows(result))
     if not result["passed"]:
         raise typer.Exit(1)
+
+
+app.command()(compare)
+app.command("gradient-check")(gradient_check)
 
 
 # --- helpers -----------------------------------------------------------------------------------------------

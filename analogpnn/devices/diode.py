@@ -36,7 +36,9 @@ BREAKDOWN_DIODE = Device(
 )
 """The same with a breakdown voltage: a device of its own, so that others don't pay for its exponential."""
 
-IDEAL_DIODE = Device("ideal diode", DIODE.current, parameters=_COMMON, units=_UNITS, junctions=DIODE.junctions)
+IDEAL_DIODE = Device(
+    "ideal diode", DIODE.current, parameters=_COMMON, units=_UNITS, force=_FORCE, junctions=DIODE.junctions
+)
 """No drop or no current (complementarity) where the layered engine solves it; elsewhere the sharp diode of its model."""
 
 MODEL = {

@@ -72,6 +72,7 @@ BULK = Device(
     current="p*(p*v > -3*vt ? is*(exp(p*v/vt) - 1) : -is) + gmin*v",
     parameters={"is": None, "vt": None, "gmin": 1e-12, "p": 1.0},
     units={"is": "A", "vt": "V", "gmin": "S"},
+    force={"is": "vt*(exp(p*v/vt) - 1) - p*v"},
     junctions=(Junction(0, "is", "vt", "p"),),
 )
 """Bulk to drain or source. Constant below -3 Vt, unlike the diode's cubic tail: so ngspice has it."""

@@ -22,8 +22,15 @@ def prepare(
     theta : (..., n_trainable), inputs : (..., n_inputs), boundary with float arrays, batch shape
     """
     theta = _array("theta", circuit.theta if theta is None else theta, circuit.n_trainable, "trainables")
+    return (theta, *prepare_drive(circuit, theta.shape[:-1], inputs, boundary))
+
+
+def prepare_drive(
+    circuit: Circuit, front: tuple[int, ...], inputs: ArrayLike | None, boundary: Boundary
+) -> tuple[np.ndarray, Boundary, tuple[int, ...]]:
+    """The same of inputs and boundary alone; `front` is theta's batch shape."""
     inputs = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
-    shapes = [theta.shape[:-1], inputs.shape[:-1]]
+    shapes = [front, inputs.shape[:-1]]
     if not isinstance(boundary, Free):
         if not circuit.n_outputs:
             raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
@@ -36,7 +43,7 @@ def prepare(
         batch = np.broadcast_shapes(*shapes)
     except ValueError:
         raise ExperimentError(f"batch shapes {shapes} of theta, inputs and boundary don't broadcast") from None
-    return theta, inputs, boundary, batch
+    return inputs, boundary, batch
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:

@@ -18,11 +18,14 @@ import numpy as np
 
 from analogpnn import __version__, learning
 from analogpnn.circuit.circuit import Circuit
+from analogpnn.engines import bench
 from analogpnn.errors import ExperimentError
+from analogpnn.experiments.generators import generated
 from analogpnn.experiments.initial import initial_theta
 from analogpnn.experiments.rundir import Run
 from analogpnn.experiments.schema import EXPERIMENT, TRAIN, VERIFY, Source, check_table
 from analogpnn.experiments.toml import dump_toml, override, read_toml
+from analogpnn.gradients import make_rule
 from analogpnn.learning.registry import from_table
 from analogpnn.netlist.netlist import Netlist
 from analogpnn.tasks.task import Task, make_task
@@ -87,18 +90,23 @@ class Experiment:
         return cls(name, table, folder, source)
 
     @property
-    def netlist_path(self) -> Path:
-        """The netlist file."""
-        return self.folder / self.table["netlist"]
+    def netlist_path(self) -> Path | None:
+        """The netlist file; None where the circuit is generated."""
+        netlist = self.table["netlist"]
+        return self.folder / netlist if isinstance(netlist, str) else None
 
     @cached_property
     def circuit(self) -> Circuit:
         """The circuit, at its initial theta (``[train] init``)."""
-        table = self.table
-        if not self.netlist_path.is_file():
+        table, path = self.table, self.netlist_path
+        if path is None:
+            with self._at("netlist"):
+                circuit = generated(table["netlist"], table["seed"])
+        elif not path.is_file():
             cure = "The path is relative to the experiment file."
             raise self.source.error(("netlist",), f"there is no netlist '{table['netlist']}'", cure)
-        circuit = self.read(self.netlist_path)
+        else:
+            circuit = self.read(path)
         with self._at("train", "init"):
             theta = initial_theta(circuit, table["train"]["init"], table["seed"])
         return circuit.with_theta(theta)
@@ -131,7 +139,7 @@ class Experiment:
     def rule(self) -> Any:
         """The learning rule, going down on ``[train] cost`` if there is one."""
         with self._at("rule"):
-            rule = learning.make_rule(self.table["rule"], self.folder)
+            rule = make_rule(self.table["rule"], self.folder)
         if self.table["train"]["cost"] is not None and hasattr(rule, "cost"):
             rule = dataclasses.replace(rule, cost=self.cost)  # type: ignore[type-var]
         return rule
@@ -233,10 +241,14 @@ class Experiment:
 
         return run(self, out, resume=resume, progress=progress)
 
-    def resolved(self, netlist: str) -> dict[str, Any]:
-        """The table as it is run: defaults filled in, paths that hold from anywhere."""
+    def resolved(self, netlist: str | None) -> dict[str, Any]:
+        """The table as it is run: defaults filled in, paths that hold from anywhere.
+
+        `netlist` is the netlist's place; None where the circuit is generated.
+        """
         table = {key: value for key, value in self.table.items() if value is not None}
-        table["netlist"] = netlist
+        if netlist is not None:
+            table["netlist"] = netlist
         if isinstance(table.get("task"), Mapping) and "path" in table["task"]:
             path = (self.folder / str(table["task"]["path"])).resolve()
             table["task"] = {**table["task"], "path": str(path)}
@@ -247,7 +259,7 @@ class Experiment:
                 table[part] = {key: value for key, value in table[part].items() if value is not None}
         return table
 
-    def to_toml(self, netlist: str) -> str:
+    def to_toml(self, netlist: str | None) -> str:
         """`resolved` as text."""
         return dump_toml(self.resolved(netlist))
 
@@ -285,6 +297,9 @@ def _plain(text: str) -> Any:
 def make_engine(spec: Any, folder: Any = None) -> Any:
     """An engine from its name ('fast', 'ngspice', 'module:ClassName'), a table, or the engine itself.
 
+    A table that also names imperfections, ``{name = "fast", mismatch = 0.1, read_noise = 1e-4, seed = 1}``, makes a
+    hardware stand-in of it (`analogpnn.engines.bench.Bench`).
+
     Raises
     ------
     ExperimentError
@@ -293,7 +308,14 @@ def make_engine(spec: Any, folder: Any = None) -> Any:
     from analogpnn.engines.newton import Newton
     from analogpnn.engines.ngspice.engine import Ngspice
 
-    return from_table("engine", spec, {"fast": Newton, "ngspice": Ngspice}, folder=folder)
+    imperfections: dict[str, Any] = {}
+    if isinstance(spec, Mapping) and any(name in spec for name in (*bench.OPTIONS, "seed")):
+        imperfections = {name: spec[name] for name in (*bench.OPTIONS, "seed") if name in spec}
+        spec = {name: value for name, value in spec.items() if name not in imperfections}
+    engine = from_table("engine", spec, {"fast": Newton, "ngspice": Ngspice}, folder=folder)
+    if not imperfections:
+        return engine
+    return from_table("engine", {"name": "bench", "engine": engine, **imperfections}, {"bench": bench.Bench})
 
 
 def versions() -> dict[str, str]:

@@ -29,6 +29,17 @@ def history_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def table_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of numbers and words as CSV text; what a row doesn't have stays empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        values = [row.get(column) for column in columns]
+        writer.writerow([value if isinstance(value, str) else _cell(value) for value in values])
+    return text.getvalue()
+
+
 def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """history.csv, atomically."""
     write_text(path, history_csv(rows))
@@ -53,8 +64,14 @@ def _number(text: str | None) -> float | int | None:
 
 
 TRAIN, TEST, BEFORE, AFTER = "#8c99a8", "#1f6fb4", "#8c99a8", "#1f6fb4"
+COLOURS = ("#1f6fb4", "#d1495b", "#2e8b57", "#e0a030", "#7b5ea7", "#3aa6b9", "#8c6d4f", "#5b6470", "#c06ab0", "#90a030")
 FAMILIAR = {("G", "S"): "conductance", ("dc", "V"): "source voltage", ("dc", "A"): "source current"}
 """What a trainable quantity is called on an axis; others by their parameter's name."""
+
+
+def colour(number: int) -> str:
+    """The colour of the curve with this number, where several methods share a plot."""
+    return COLOURS[number % len(COLOURS)]
 
 
 def plot_history(rows: Sequence[Mapping[str, Any]], ax):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable
@@ -20,12 +21,15 @@ from analogpnn.export.verify import TOLERANCE
 from analogpnn.tasks.task import read_out
 from analogpnn.training import checkpoint as checkpoints
 from analogpnn.training.evaluation import CHUNK, settler
+from analogpnn.training.records import Counts
 
 if TYPE_CHECKING:
     from analogpnn.experiments.experiment import Experiment
 
 KEPT = 1000
 """So many samples go into samples.npz, and so into test benches and verifications."""
+COUNTED = tuple(field.name for field in dataclasses.fields(Counts))
+"""What is in run.json's `physical`."""
 
 
 def default_directory(name: str) -> Path:
@@ -142,7 +146,8 @@ def _earlier(experiment: Experiment, directory: Path, resume: bool) -> dict[str,
                 path=directory,
                 cure="Only train.epochs and verify may change; start afresh in another directory.",
             )
-    if (directory / netlist).read_bytes() != experiment.netlist_path.read_bytes():
+    path = experiment.netlist_path
+    if path is not None and netlist is not None and (directory / netlist).read_bytes() != path.read_bytes():
         cure = "Start afresh in another directory."
         raise ExperimentError("was started with another netlist text", path=directory, cure=cure)
     return record
@@ -154,10 +159,13 @@ def _comparable(table: dict[str, Any]) -> dict[str, Any]:
     return flat | train
 
 
-def _write_inputs(experiment: Experiment, directory: Path) -> str:
+def _write_inputs(experiment: Experiment, directory: Path) -> str | None:
     """Create the directory and make it stand alone: netlist, what that includes, resolved experiment."""
     directory.mkdir(parents=True, exist_ok=True)
     name = _netlist_name(experiment)
+    if name is None or experiment.netlist_path is None:
+        rundir.write_text(directory / rundir.EXPERIMENT, experiment.to_toml(None))
+        return None
     main = experiment.netlist_path.resolve()
     for file in (main, *map(Path, experiment.circuit.netlist.included)):
         relative = Path(name) if file == main else _below(file, main.parent)
@@ -176,7 +184,9 @@ def _below(file: Path, folder: Path) -> Path | None:
     return file.relative_to(folder) if file.is_relative_to(folder) else None
 
 
-def _netlist_name(experiment: Experiment) -> str:
+def _netlist_name(experiment: Experiment) -> str | None:
+    if experiment.netlist_path is None:
+        return None
     name = experiment.netlist_path.name
     taken = {rundir.TRAINED, rundir.DECK, rundir.BENCH, rundir.RECORD, rundir.EXPERIMENT}
     return f"original-{name}" if name in taken else name
@@ -199,15 +209,14 @@ def _rows(history: Any) -> list[dict[str, Any]]:
     for values in zip(*(history[name] for name in names)):
         row: dict[str, Any] = {}
         for name, value in zip(names, values):
-            whole = name in ("epoch", "operating_points", "measurements", "updates")
+            whole = name in ("epoch", *COUNTED) and name != "energy"
             row[name] = None if np.isnan(value) else int(value) if whole else float(value)
         rows.append(row)
     return rows
 
 
 def _physical(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    names = ("operating_points", "measurements", "updates", "energy")
-    return {name: rows[-1][name] if rows else 0 for name in names}
+    return {name: rows[-1].get(name, 0) if rows else 0 for name in COUNTED}
 
 
 def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any]) -> dict[str, np.ndarray]:

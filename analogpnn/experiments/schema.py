@@ -52,7 +52,7 @@ VERIFY = {
 }
 
 EXPERIMENT = {
-    "netlist": Key((str,), REQUIRED),
+    "netlist": Key((str, dict), REQUIRED),
     "params": Key((dict,), None),
     "allow_include": Key((list,), None),
     "rule": Key((str, dict), "centred-equilibrium-propagation"),
@@ -126,7 +126,7 @@ def _is_a(value: Any, kinds: tuple[type, ...]) -> bool:
 
 def _example(name: str) -> str | None:
     return {
-        "netlist": 'netlist = "iris.cir", relative to this file.',
+        "netlist": 'netlist = "iris.cir", relative to this file, or {generate = "deep-resistive-network", layers = [4, 9, 3]}.',
         "train": "[train] with at least rate = 1e-8.",
         "rate": "rate = 1e-8, or a table as {R1_* = 1e-8, R2_* = 1e-9}.",
         "rule": 'rule = "coupled-learning", or {name = "coupled-learning", eta = 0.1}.',

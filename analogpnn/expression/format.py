@@ -128,6 +128,8 @@ class _Writer:
             return "0"
         if c.is_Relational:
             return f"({self.text(c.lhs)} {c.rel_op} {self.text(c.rhs)})"
+        if isinstance(c, sympy.ITE):
+            return f"({' ? '.join(map(self.condition, c.args[:2]))} : {self.condition(c.args[2])})"
         if isinstance(c, sympy.Not):
             return f"(!{self.condition(c.args[0])})"
         if isinstance(c, (sympy.And, sympy.Or)):

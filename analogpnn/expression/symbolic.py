@@ -6,6 +6,7 @@ keeps the sign of x, ``u(0)`` is 1/2, comparisons and logic give 1 or 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -51,8 +52,41 @@ class Ceiling(_Steps, sympy.ceiling):
     """Smallest integer not below the argument."""
 
 
+_SMALL = 2**31
+_FOLDED = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": lambda x, y: x / y,
+    "^": lambda x, y: abs(x) ** y,
+}
+
+
+def _number(value: float) -> sympy.Expr:
+    if not math.isfinite(value):
+        raise OverflowError("a number out of range")
+    return sympy.Integer(int(value)) if value == int(value) and abs(value) < _SMALL else sympy.Float(value)
+
+
+def _folded(op: str, x: sympy.Expr, y: sympy.Expr) -> sympy.Expr | None:
+    """The value of an operation on two numbers; None where one of them is none.
+
+    sympy is exact, and would write out 2^2^2^2^2^2; small fractions stay exact.
+    """
+    if not (x.is_number and y.is_number):
+        return None
+    if op in "+-*/" and x.is_Rational and y.is_Rational and (y != 0 or op != "/"):
+        exact = _FOLDED[op](x, y)
+        if abs(exact.p) < _SMALL and exact.q < _SMALL:
+            return exact
+    return _number(_FOLDED[op](float(x), float(y)))
+
+
 def _power(x, y):
     """|x|^y: for an even integer y that is x^y, which differentiates more simply."""
+    number = _folded("^", x, y)
+    if number is not None:
+        return number
     return x**y if x.is_nonnegative or (y.is_integer and y.is_even) else sympy.Abs(x) ** y
 
 
@@ -195,7 +229,14 @@ class _Reader:
             if node.function not in _SYMPY:
                 raise unknown_function(node)
             require(node, *BUILT_IN[node.function][:2])
-            return _SYMPY[node.function](*[self.number(n) for n in node.arguments])
+            arguments = [self.number(n) for n in node.arguments]
+            if all(x.is_number for x in arguments):  # in floating point: sympy would give floor(exp(1e6)) digit by digit
+                name = {"pow": "pwr", "pwr": "pow"}.get(node.function, node.function)
+                if name == "pow":  # |x|^y with the sign of x
+                    x, y = map(float, arguments)
+                    return _number(math.copysign(abs(x) ** y, x))
+                return _number(BUILT_IN[name][2](*map(float, arguments)))
+            return _SYMPY[node.function](*arguments)
         return sympy.Piecewise((1, self.truth(node)), (0, True))
 
     def control(self, node: Probe) -> sympy.Expr:
@@ -212,12 +253,17 @@ class _Reader:
         if op in "+-":  # one flat Add: adding a thousand terms one by one is quadratic
             terms = [self.number(node.first)]
             terms += [self.number(right) if op == "+" else -self.number(right) for op, right in node.rest]
-            return sympy.Add(*terms)
+            total = sympy.Add(*terms)
+            big = total.is_Rational and max(abs(total.p), total.q) >= _SMALL
+            return _number(float(total)) if big else total
         if op in "*/%^":
             result = self.number(node.first)
             for op, right in node.rest:
                 y = self.number(right)
-                if op == "*":
+                number = _folded(op, result, y) if op != "%" else None
+                if number is not None:
+                    result = number if op != "^" or self.power is _power else _number(float(result) ** float(y))
+                elif op == "*":
                     result = result * y
                 elif op == "/":
                     result = result / y

@@ -191,7 +191,7 @@ def rates(spec: Any, trainable: Sequence[Any], folder: Any = None) -> Callable[[
         schedules, which = _by_glob(spec, trainable, folder)
         return lambda epoch, epochs: np.array([s.at(epoch, epochs) for s in schedules])[which]
     schedule = make_schedule(spec, folder)
-    return lambda epoch, epochs: np.full(count, schedule.at(epoch, epochs))
+    return lambda epoch, epochs: np.broadcast_to(np.float64(schedule.at(epoch, epochs)), (count,))
 
 
 def _by_glob(spec: Mapping[str, Any], trainable: Sequence[Any], folder: Any) -> tuple[list[Schedule], np.ndarray]:

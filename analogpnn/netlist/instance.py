@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from analogpnn.errors import NetlistError
@@ -17,6 +18,7 @@ from analogpnn.units import parse_number
 FREE = ("time", "hertz")
 """Names in expressions that stay: they are quantities of an analysis."""
 _TAKEN = frozenset("m tc tc1 tc2 temp dtemp ic ac r c l i v w gain area scale reciproctc reciprocm".split())
+_RESERVED = re.compile(r"c\d+|number\d+", re.ASCII)  # what a law calls its controls and its numbers
 _STARTS = {"m": ("icvgs", "icvbs"), "q": ("icvce",), "j": ("icvgs",)}
 """Keys of the second and third value of ``ic=``."""
 _OPERATORS = "+-*/%^<>=!&|?:"
@@ -163,7 +165,7 @@ class Instance:
         for name in sorted(used - set(FREE)):
             if name in names:
                 key = name
-                while key in _TAKEN or key in CONSTANTS or (key != name and key in used):
+                while key in _TAKEN or key in CONSTANTS or _RESERVED.fullmatch(key) or (key != name and key in used):
                     key += "_"
                 new[name] = key
                 values[key] = names[name]

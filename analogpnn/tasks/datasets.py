@@ -80,10 +80,27 @@ def bundled(name: str) -> Callable[..., Samples]:
     return build
 
 
+def mnist(circuit: Any, seed: int) -> Samples:
+    """MNIST as OpenML has it, fetched once and kept by scikit-learn: 60 000 images to train, 10 000 to test."""
+    from sklearn.datasets import fetch_openml
+
+    try:
+        data = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff", n_retries=1)
+    except (OSError, ValueError) as error:  # no network, no such page, a broken file
+        raise ExperimentError(
+            f"MNIST can't be fetched from OpenML ({error})",
+            cure="Name a folder that holds its IDX files (train-images-idx3-ubyte.gz, ...): --set task.path=FOLDER",
+        ) from error
+    labels = np.asarray(data.target).astype(int)
+    both = Samples(np.asarray(data.data, dtype=float), labels=labels, classes=tuple("0123456789"))
+    return replace(both.take(np.arange(60000)), test=both.take(np.arange(60000, len(labels))))
+
+
 DATASETS = {
     "iris": bundled("iris"),
     "wine": bundled("wine"),
     "breast-cancer": bundled("breast_cancer"),
     "digits": bundled("digits"),
+    "mnist": mnist,
 }
 """Data sets by the name they have in experiment files and directives."""

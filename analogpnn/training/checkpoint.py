@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,15 @@ def save(path: Any, checkpoint: Checkpoint) -> None:
         raise
 
 
+# What a damaged archive makes zipfile, zlib and numpy say.
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error, SyntaxError,
+)  # fmt: skip
+MOST_BYTES = 16_000_000_000
+"""Largest checkpoint, unpacked."""
+
+
 def load(path: Any) -> Checkpoint:
     """Read it back.
 
@@ -83,6 +93,9 @@ def load(path: Any) -> Checkpoint:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
+            size = sum(member.file_size for member in archive.zip.infolist())
+            if size > MOST_BYTES:
+                raise ValueError(f"it would unpack to {size / 1e9:.1f} GB")
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop("about")))
         if about["format"] != FORMAT:
@@ -97,7 +110,7 @@ def load(path: Any) -> Checkpoint:
         )
     except FileNotFoundError as error:
         raise ExperimentError("there is no such checkpoint", path=path, cure="Start without resuming.") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ExperimentError(
             f"this is no checkpoint that can be read ({error})", path=path, cure="Start without resuming."
         ) from error

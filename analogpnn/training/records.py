@@ -15,23 +15,34 @@ class Counts:
     Parameters
     ----------
     operating_points : int
-        States settled: phases times samples.
+        States settled: phases times samples for a local rule, evaluations times samples for other methods.
     measurements : int
-        Quantities read: every output in every free phase, every trainable element in every phase.
+        Quantities read: by a local rule every output in the free phase and every trainable element in every phase,
+        else every output in every state; physics-aware training reads every node too.
     updates : int
         Element writes: trainables that changed, summed over all steps.
     energy : float
         Power dissipated, summed over the operating points [W]: times the settling time, joules.
+    simulated : int
+        Those of the operating points that a model settled instead of the hardware.
+    multiply_adds : int
+        Digital arithmetic of the method (not of the simulation that stands for the hardware).
+    memory : int
+        Most numbers held digitally at any time, optimiser's state included. Local rules need none.
     """
 
     operating_points: int = 0
     measurements: int = 0
     updates: int = 0
     energy: float = 0.0
+    simulated: int = 0
+    multiply_adds: int = 0
+    memory: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        mine, theirs = dataclasses.astuple(self), dataclasses.astuple(other)
-        return Counts(*(a + b for a, b in zip(mine, theirs, strict=True)))
+        mine, theirs = vars(self), vars(other)
+        total = {name: value + theirs[name] for name, value in mine.items()}
+        return Counts(**{**total, "memory": max(self.memory, other.memory)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,34 +1,43 @@
 """Training: the only room where an engine meets a rule.
 
-For every batch: let the circuit settle freely, read its outputs, impose on them what the rule says, let it
-settle again, and hand the rule what each element measured of itself. What comes back is averaged over the
-batch, scaled by the rate and added to theta, which never leaves its bounds.
+For every batch a method estimates an update: a local rule in phases (`analogpnn.training.phases`), others as they
+must (`analogpnn.gradients`). The update is scaled by the rate and added to theta, which never leaves its bounds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from analogpnn.circuit import local
-from analogpnn.circuit.boundary import Free
+from analogpnn.engines.bench import Bench
 from analogpnn.errors import ConvergenceError, ExperimentError
-from analogpnn.learning import Cost, Rule, SquaredError, make_cost, make_rule, make_step, rates
+from analogpnn.gradients import make_rule
+from analogpnn.gradients.method import Estimate, Method
+from analogpnn.learning import Cost, SquaredError, make_cost, make_step, rates
 from analogpnn.learning.registry import described
 from analogpnn.seeds import stream
 from analogpnn.tasks.task import Task, as_task, check_shapes, read_out
 from analogpnn.training import checkpoint as checkpoints
 from analogpnn.training.checkpoint import Checkpoint
+from analogpnn.training.descent import Descent, theta_type
 from analogpnn.training.evaluation import score, settler
+from analogpnn.training.meter import Meter
+from analogpnn.training.phases import Phases
 from analogpnn.training.records import Counts, Epoch
 
+MANY = 10_000
+"""Names of trainables up to which a checkpoint lists them all."""
 CHECKPOINT_SECONDS = 1.0
 """Least time between two checkpoints; the last finished epoch is always written when training ends."""
+STREAMS = ("shuffle", "rule", "noise")
+"""Random streams of a run: order of the samples, draws of rules and methods, noise of a bench."""
+OWN = "method."
+"""How a method's memory is told from the optimiser's in a checkpoint."""
 
 
 def train(
@@ -60,8 +69,8 @@ def train(
     engine : Engine, optional
         What settles the circuit; the fast one by default. If its `equilibrium` takes `start`, the free state
         is handed to the other phases as their first guess.
-    rule : Rule, str or table
-        What to impose and how to change.
+    rule : Rule, Method, str or table
+        What to impose and how to change: a local rule of `analogpnn.learning` or a method of `analogpnn.gradients`.
     rate : number, table, schedule or ndarray of shape (n_trainable,)
         See `analogpnn.learning.rates` [unit of theta squared per unit of cost].
     epochs : int
@@ -69,8 +78,8 @@ def train(
     batch : int, optional
         Samples per update; all of them by default. The last batch of an epoch may be smaller.
     seed : int
-        Decides the order of the samples. Same seed, same run, bit for bit (unless the engine or the rule draw
-        random numbers from elsewhere).
+        Decides the order of the samples, the draws of random rules and the noise of a `Bench`. Same seed, same run,
+        bit for bit (unless the engine or the rule draw random numbers from elsewhere).
     optimiser : Step, str or table
         'sgd' (plain), 'momentum' or 'adam'.
     cost : Cost, str or table, optional
@@ -118,10 +127,11 @@ def train(
         "batch": batch,
         "samples": samples,
         "optimiser": described(step),
-        "trainable": [t.name for t in circuit.trainable],
+        "trainable": _names(circuit.trainable),
     }
-    run = _Run(circuit, task, settler(engine), rule, cost, step, rate_at, epochs, batch, evaluate_every, settings)
-    start = _fresh(run, seed) if resume is None else _resumed(run, resume)
+    method = rule if hasattr(rule, "estimate") else Phases(rule)
+    run = _Run(circuit, task, engine, method, cost, step, rate_at, epochs, batch, evaluate_every, settings)
+    start = _fresh(run, seed, theta_type(engine, circuit)) if resume is None else _resumed(run, resume)
     return _epochs(run, start, checkpoint)
 
 
@@ -131,8 +141,8 @@ class _Run:
 
     circuit: Any
     task: Task
-    settle: Callable[..., Any]
-    rule: Rule
+    engine: Any
+    method: Method
     cost: Cost
     step: Any
     rate_at: Callable[[int, int], np.ndarray]
@@ -166,34 +176,41 @@ def _epoch(run: _Run, state: Checkpoint, counts: Counts) -> tuple[Epoch, Checkpo
     """One pass over the training set: state in, record and new state out."""
     began = time.perf_counter()
     circuit, task = run.circuit, run.task
-    shuffle = _generator(state.random["shuffle"])
+    streams = {name: _generator(state.random[name]) for name in STREAMS}
+    engine = run.engine.with_rng(streams["noise"]) if isinstance(run.engine, Bench) else run.engine
+    settle = settler(engine)
     rate = run.rate_at(state.epoch, run.epochs)
-    theta, memory, epoch = state.theta, state.step, state.epoch + 1
+    descent = Descent(circuit, run.step, rate, state.theta, engine.write if isinstance(engine, Bench) else None)
+    theta, epoch = descent.theta, state.epoch + 1
+    memory, own = _parted(state.step)
     losses, right = [], []
-    order = shuffle.permutation(len(task.train_inputs))
+    order = streams["shuffle"].permutation(len(task.train_inputs))
     for chosen in np.split(order, range(run.batch, len(order), run.batch)):
         inputs, targets = task.train_inputs[chosen], task.train_targets[chosen]
         try:
-            outputs, update, done = _measure_update(run, theta, inputs, targets)
+            meter = Meter(engine, settle)
+            found = run.method.estimate(
+                circuit, meter, theta, inputs, targets, cost=run.cost, rng=streams["rule"], rate=rate, memory=own
+            )
         except ConvergenceError as error:
             raise _named(error, epoch, chosen) from error
-        change, memory = run.step.step(memory, update, rate)
-        moved = circuit.clip(theta + change)
-        if not np.all(np.isfinite(moved)):
+        outputs, own = found.outputs, found.memory
+        theta, memory, changed = descent.step(memory, found.update, found.direct)
+        if changed is None:
             raise ExperimentError(
                 f"training ran away in epoch {epoch}: an update isn't a finite number",
                 cure="Lower the learning rate.",
             )
-        counts += dataclasses.replace(done, updates=int(np.count_nonzero(moved != theta)))
-        theta = moved
+        counts += _done(meter, found, changed, memory)
         losses.append(run.cost.value(outputs, targets))
         if task.train_labels is not None:
             right.append(read_out(task, outputs) == task.train_labels[chosen])
     final = circuit.snap(theta)
+    final.setflags(write=False)
     test_loss = test_accuracy = None
     wanted = epoch == run.epochs or (run.evaluate_every > 0 and epoch % run.evaluate_every == 0)
     if wanted and task.test_inputs is not None:
-        test_loss, test_accuracy = score(run.settle, circuit, final, task, "test", run.cost)
+        test_loss, test_accuracy = score(settler(run.engine), circuit, final, task, "test", run.cost)
     record = Epoch(
         epoch=epoch,
         theta=final,
@@ -204,8 +221,9 @@ def _epoch(run: _Run, state: Checkpoint, counts: Counts) -> tuple[Epoch, Checkpo
         counts=counts,
         seconds=time.perf_counter() - began,
     )
-    random = {"shuffle": shuffle.bit_generator.state}
-    return record, dataclasses.replace(state, epoch=epoch, theta=theta, step=memory, random=random)
+    random = {name: generator.bit_generator.state for name, generator in streams.items()}
+    step = {**memory, **{OWN + name: value for name, value in own.items()}}
+    return record, dataclasses.replace(state, epoch=epoch, theta=theta, step=step, random=random)
 
 
 def _with_history(state: Checkpoint, start: Checkpoint, rows: list[dict[str, Any]]) -> Checkpoint:
@@ -217,24 +235,27 @@ def _with_history(state: Checkpoint, start: Checkpoint, rows: list[dict[str, Any
     return dataclasses.replace(state, history=history)
 
 
-def _measure_update(
-    run: _Run, theta: np.ndarray, inputs: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, Counts]:
-    """Settle a batch in all phases: its free outputs, the mean update, what it took."""
-    free = run.settle(run.circuit, theta, inputs, Free(), None)
-    boundaries = run.rule.boundaries(free.outputs, targets)
-    others = [run.settle(run.circuit, theta, inputs, boundary, free) for boundary in boundaries]
-    update = run.rule.update(local.measure(free), *(local.measure(op) for op in others)).mean(axis=0)
-    phases, samples = 1 + len(others), len(inputs)
-    done = Counts(
-        operating_points=phases * samples,
-        measurements=samples * (free.outputs.shape[-1] + phases * len(theta)),
-        energy=float(sum(np.sum(op.power) for op in (free, *others))),
+def _parted(step: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The optimiser's memory and the method's own."""
+    own = {name.removeprefix(OWN): value for name, value in step.items() if name.startswith(OWN)}
+    return {name: value for name, value in step.items() if not name.startswith(OWN)}, own
+
+
+def _done(meter: Meter, found: Estimate, updates: int, memory: Mapping[str, np.ndarray]) -> Counts:
+    """What one update took."""
+    held = sum(np.size(array) for kept in (memory, found.memory) for array in kept.values())
+    return Counts(
+        operating_points=meter.points + found.simulated,
+        measurements=meter.outputs + found.measurements,
+        updates=updates,
+        energy=meter.energy,
+        simulated=found.simulated,
+        multiply_adds=found.multiply_adds,
+        memory=held + found.stored,
     )
-    return free.outputs, update, done
 
 
-def _rule_and_cost(rule: Any, cost: Any) -> tuple[Rule, Cost]:
+def _rule_and_cost(rule: Any, cost: Any) -> tuple[Any, Cost]:
     """One cost for both: the rule goes down on what is reported."""
     rule = make_rule(rule)
     own = getattr(rule, "cost", None)
@@ -246,10 +267,18 @@ def _rule_and_cost(rule: Any, cost: Any) -> tuple[Rule, Cost]:
     return rule, cost
 
 
-def _fresh(run: _Run, seed: int) -> Checkpoint:
-    theta = run.circuit.clip(np.array(run.circuit.theta, dtype=float))
-    random = {"shuffle": stream(seed, "shuffle").bit_generator.state}
-    return Checkpoint(0, theta, run.step.start(theta), random, {}, run.settings)
+def _names(trainable: Any) -> list[str]:
+    """What tells one circuit's trainables from another's: all names, or of very many how many and some."""
+    if len(trainable) <= MANY:
+        return [t.name for t in trainable]
+    return [f"{len(trainable)} trainables", *(trainable[k].name for k in range(0, len(trainable), MANY)), trainable[-1].name]
+
+
+def _fresh(run: _Run, seed: int, kind: Any) -> Checkpoint:
+    theta = run.circuit.clip(np.array(run.circuit.theta, dtype=float)).astype(kind)
+    random = {name: stream(seed, name).bit_generator.state for name in STREAMS}
+    own = {OWN + name: value for name, value in run.method.start(run.circuit, theta).items()}
+    return Checkpoint(0, theta, {**run.step.start(theta), **own}, random, {}, run.settings)
 
 
 def _resumed(run: _Run, resume: Any) -> Checkpoint:
@@ -261,6 +290,8 @@ def _resumed(run: _Run, resume: Any) -> Checkpoint:
         if found != wanted:
             what = f"the checkpoint is of another run: {name} {_short(found)} there, {_short(wanted)} here"
             raise ExperimentError(what, path=path, cure="Start afresh, or go on with the same settings.")
+    if not set(STREAMS) <= set(state.random):
+        raise ExperimentError("the checkpoint is of an older version", path=path, cure="Start afresh.")
     return state
 
 
@@ -284,7 +315,7 @@ def _generator(state: Any) -> np.random.Generator:
 def _counts(history: Any) -> Counts:
     if not history:
         return Counts()
-    last = {field.name: history[field.name][-1] for field in dataclasses.fields(Counts)}
+    last = {field.name: history[field.name][-1] for field in dataclasses.fields(Counts) if field.name in history}
     energy = float(last.pop("energy"))
     return Counts(**{name: int(value) for name, value in last.items()}, energy=energy)
 

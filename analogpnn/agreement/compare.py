@@ -1,0 +1,150 @@
+"""One deck, two simulators, one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analogpnn.agreement.original import OriginalDeck, run_original
+from analogpnn.circuit.circuit import Circuit
+from analogpnn.engines.newton import Newton
+from analogpnn.engines.ngspice.engine import Ngspice
+from analogpnn.errors import AnalogError, ConvergenceError, NetlistError, SimulatorError
+from analogpnn.netlist.netlist import Netlist
+
+RELATIVE = 1e-6
+VOLTS = 1e-6
+AMPERES = 1e-12
+KINDS = ("agrees", "two points", "differs", "fast fails", "unsupported", "ngspice fails", "ngspice refuses")
+"""What may be said of a deck, from good to bad; only 'differs' and 'fast fails' are our faults."""
+SUFFIXES = (".cir", ".sp", ".spice", ".net", ".ckt", ".deck")
+_READER = Newton()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a deck.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`. 'two points': the two engines found different operating points, and both are ones.
+    worst : float
+        Largest deviation, in units of what is allowed (1e-6 relative + 1 uV or 1 pA).
+    where : str
+        The node or branch it is at.
+    why : str
+        The reason in words, for the other kinds.
+    """
+
+    path: str
+    kind: str
+    worst: float = 0.0
+    where: str = ""
+    why: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.kind not in ("differs", "fast fails")
+
+
+def compare(
+    source: str | Path | Netlist, *, trust: bool = False, allow_include: Iterable[str | Path] = ()
+) -> Verdict:
+    """Compare the operating points that the fast engine and ngspice find.
+
+    Parameters
+    ----------
+    source : path or Netlist
+    trust : bool
+        Hand ngspice the deck's own text, so that our reading of it is tested too. ngspice runs commands that stand in
+        a deck: only for decks you trust. Otherwise ngspice gets a deck written from what was read.
+    allow_include : iterable of paths
+    """
+    path = str(getattr(source, "path", source))
+    try:
+        netlist = source if isinstance(source, Netlist) else Netlist.from_file(source, allow_include=allow_include)
+        circuit = Circuit.from_netlist(netlist)
+    except NetlistError as error:
+        return _unread(path, source, trust, error)
+    try:
+        spice = _by_original(netlist) if trust else _by_engine(circuit)
+    except ConvergenceError as error:
+        return Verdict(path, "ngspice fails", why=_first_line(error))
+    except SimulatorError as error:
+        return Verdict(path, "ngspice refuses", why=_first_line(error))
+    try:
+        point = _READER.equilibrium(circuit)
+    except AnalogError as error:
+        return Verdict(path, "fast fails", why=_first_line(error))
+    fast = {f"v({name})": float(x) for name, x in zip(circuit.nodes, point.node_voltages)}
+    fast |= {f"i({name})": float(x) for name, x in zip(circuit.sources, point.source_currents)}
+    worst, where = _worst(fast, spice)
+    if worst <= 1.0:
+        return Verdict(path, "agrees", worst, where)
+    if _is_another_point(circuit, point, fast, spice):
+        return Verdict(path, "two points", worst, where, "both engines' answers are operating points")
+    return Verdict(path, "differs", worst, where, f"fast {fast[where]:.9g}, ngspice {spice[where]:.9g}")
+
+
+def compare_folder(folder: str | Path, **how) -> Iterator[Verdict]:
+    """Verdicts on every deck below a folder (by suffix: .cir .sp .spice .net .ckt .deck)."""
+    for path in decks_in(folder):
+        yield compare(path, **how)
+
+
+def decks_in(folder: str | Path) -> list[Path]:
+    """The decks below a folder, or the file itself."""
+    folder = Path(folder)
+    return [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+
+
+def _unread(path: str, source, trust: bool, error: NetlistError) -> Verdict:
+    """We could not read it: can ngspice?"""
+    if trust and isinstance(source, str | Path):
+        try:
+            run_original(OriginalDeck.from_file(source))
+        except (SimulatorError, ConvergenceError) as other:
+            return Verdict(path, "ngspice refuses", why=f"{_first_line(other)}; we: {error.what}")
+    place = f"line {error.line}: " if error.line else ""
+    return Verdict(path, "unsupported", why=f"{place}{error.what}")
+
+
+def _by_original(netlist: Netlist) -> dict[str, float]:
+    return run_original(OriginalDeck.from_netlist(netlist))
+
+
+def _by_engine(circuit: Circuit) -> dict[str, float]:
+    point = Ngspice().equilibrium(circuit)
+    values = {f"v({name})": float(x) for name, x in zip(circuit.nodes, point.node_voltages)}
+    return values | {f"i({name})": float(x) for name, x in zip(circuit.sources, point.source_currents)}
+
+
+def _worst(fast: dict[str, float], spice: dict[str, float]) -> tuple[float, str]:
+    worst, where = 0.0, ""
+    for name, value in spice.items():
+        if name in fast:
+            allowed = RELATIVE * abs(value) + (VOLTS if name[0] == "v" else AMPERES)
+            off = abs(fast[name] - value) / allowed
+            if not off <= worst:
+                worst, where = (float(off) if np.isfinite(off) else np.inf), name
+    return worst, where
+
+
+def _is_another_point(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:
+    """Whether the fast engine, started at ngspice's answer, stays there: then both are right."""
+    volts = np.array([spice.get(f"v({name})", fast[f"v({name})"]) for name in circuit.nodes])
+    try:
+        again = _READER.equilibrium(circuit, start=point.with_node_voltages(volts))
+    except AnalogError:
+        return False
+    found = {f"v({name})": float(x) for name, x in zip(circuit.nodes, again.node_voltages)}
+    return _worst(found, {name: x for name, x in spice.items() if name[0] == "v"})[0] <= 1.0
+
+
+def _first_line(error: AnalogError) -> str:
+    place = f"line {error.line}: " if error.line else ""
+    return f"{place}{error.what}".splitlines()[0][:200]

@@ -1,0 +1,122 @@
+"""From the batch average of an update to the next theta, touching every weight once where that is possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analogpnn.circuit.block_force import BlockMean
+from analogpnn.circuit.blocks import Blocks
+from analogpnn.learning.steps import Plain
+
+
+def theta_type(engine: Any, circuit: Any) -> type:
+    """The numbers in which training carries theta: the engine's own where it computes layered networks in single."""
+    blocks = getattr(circuit, "blocks", None)
+    return np.float32 if blocks is not None and getattr(engine, "precision", "double") == "single" else np.float64
+
+
+class Descent:
+    """The steps of one epoch.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    stepper : Step
+        From the update to the change.
+    rate : ndarray, shape (n_trainable,)
+    theta : ndarray, shape (n_trainable,)
+        Where the epoch starts; not written to.
+    write : callable, optional
+        ``(circuit, theta, wanted) -> theta``: what becomes of a write on a bench.
+    """
+
+    def __init__(self, circuit: Any, stepper: Any, rate: np.ndarray, theta: np.ndarray, write: Any = None):
+        self.circuit, self.stepper, self.rate, self.write = circuit, stepper, rate, write
+        self._own = theta.copy()
+        self._single: Any = None
+        self.theta = _locked(self._own)
+        blocks = getattr(circuit, "blocks", None)
+        simple = blocks is not None and isinstance(stepper, Plain) and write is None
+        self._paces = _paces(circuit, blocks, rate) if simple else None
+
+    def step(self, memory: Any, update: Any, direct: bool = False) -> tuple[np.ndarray, Any, int | None]:
+        """``theta <- clip(theta + step(rate, update))``: theta, the stepper's memory, how many trainables changed.
+
+        A `direct` update is the change itself. The count is None where an update isn't a finite number. The array
+        given before isn't valid any more.
+        """
+        if self._paces is not None and not direct and isinstance(update, BlockMean):
+            return self._by_blocks(memory, update)
+        change = np.asarray(update)
+        if not direct:
+            change, memory = self.stepper.step(memory, change, self.rate)
+        moved = self.circuit.clip(self._own + change).astype(self._own.dtype, copy=False)
+        if self.write is not None:
+            moved = self.write(self.circuit, self._own, moved)
+        changed = int(np.count_nonzero(moved != self._own)) if np.all(np.isfinite(moved)) else None
+        self._own = moved
+        self.theta = _locked(moved)
+        return self.theta, memory, changed
+
+    def _by_blocks(self, memory: Any, update: BlockMean) -> tuple[np.ndarray, Any, int | None]:
+        # Imported on use: it compiles.
+        from analogpnn.engines.layered import kernels, sums
+
+        blocks: Blocks = self.circuit.blocks
+        known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        changed = 0
+        for part in update.parts:
+            if not (np.isfinite(part.columns).all() and np.isfinite(part.right).all()):
+                return self.theta, memory, None
+            rate, low, high = self._paces[part.block]
+            w = blocks.blocks[part.block].matrix(self._own)
+            rows, columns, count = kernels.descend(
+                w, part.left, part.right, part.rows, part.columns, update.scale * rate, low, high
+            )
+            known[part.block] = rows, columns
+            changed += count
+        where = update.where
+        if len(where):
+            before = self._own[where]
+            if self._single is None:
+                self._single = self.rate[where], *self.circuit.bounds[:, where]
+            rate, low, high = self._single
+            moved = before + rate * update.scale * update.single
+            moved = np.clip(moved, low, high).astype(before.dtype)
+            if not np.isfinite(moved).all():
+                return self.theta, memory, None
+            self._own[where] = moved
+            changed += int(np.count_nonzero(moved != before))
+        self.theta = _locked(self._own)
+        matrices = sums.matrices_of(blocks, self.theta, self._own.dtype)
+        every = [known.get(n) or (w.sum(axis=1), w.sum(axis=0)) for n, w in enumerate(matrices)]
+        sums.remember(blocks, self.theta, sums.Weights(matrices, sums.totals(blocks, every)))
+        return self.theta, memory, changed
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    """A new view of it that can't be written to: one theta, by identity, until the next step."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _paces(circuit: Any, blocks: Blocks, rate: np.ndarray) -> dict[int, tuple[float, float, float]] | None:
+    """(rate, lower bound, upper bound) of each crossbar that learns, or None where they differ inside one."""
+    found = {}
+    for n, block in enumerate(blocks.blocks):
+        if block.columns is None:
+            continue
+        if block.start < 0 or block.transposed:
+            return None
+        part = slice(block.start, block.start + block.shape[0] * block.shape[1])
+        numbers = []
+        for values in (rate[part], circuit.bounds[0, part], circuit.bounds[1, part]):
+            first = float(values[0])
+            if values.strides != (0,) and not np.all(values == first):
+                return None
+            numbers.append(first)
+        found[n] = numbers[0], numbers[1], numbers[2]
+    return found
