@@ -197,3 +197,17 @@ def test_elements_are_grouped_by_layer():
     assert list(groups) == ["all"]  # one kind: nothing to tell apart
     iris = element_groups(Experiment.from_file(NETLISTS / "iris.toml").circuit)
     assert sum(len(places) for name, places in iris.items() if name != "all") == len(iris["all"])
+
+
+def test_settling_time_and_joules_where_capacitances_are_known(tmp_path):
+    text = (NETLISTS / "divider.cir").read_text()
+    assert "\n.end" in text
+    (tmp_path / "d.cir").write_text(text.replace("\n.end", "\nC1 out 0 1n\n.end"))
+    table = {"netlist": "d.cir", "task": {"name": "linear-regression", "matrix": [[0.3]], "samples": 10}}
+    table |= {"rule": "coupled-learning", "train": {"epochs": 2, "rate": 1e-3}}
+    run = Experiment.from_table(table, tmp_path).run(tmp_path / "run")
+    circuit, physical = run.circuit(), run.record["physical"]
+    found = circuit.groups[[g.device.name for g in circuit.groups].index("resistor")]
+    conductance = run.samples()["theta"][0] + found.values[0][list(found.names).index("r2")]
+    assert physical["settling_time"] == pytest.approx(np.log(1e3) * 1e-9 / conductance, rel=1e-6)
+    assert physical["joules"] == pytest.approx(physical["energy"] * physical["settling_time"])

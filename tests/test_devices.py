@@ -34,7 +34,7 @@ def test_every_device_keeps_the_contract(key, sign):
     device = OURS[key]
     values = {name: TYPICAL[name] for name in device.parameters if name in TYPICAL}
     if len(device.parameters) > 9:  # long laws: the slopes by the controls only
-        values = {name: values.get(name, default) for name, default in device.parameters.items()}
+        values = {name: TYPICAL.get(name, default or 1.0) for name, default in device.parameters.items()}
     if "p" in device.parameters:
         values["p"] = sign
     check_device(device, values, span=0.2)

@@ -15,7 +15,8 @@ from analogpnn.netlist.includes import decode, read_bytes
 from analogpnn.netlist.netlist import Netlist
 
 OPTIONS = ".options reltol=1e-9 vntol=1e-12 abstol=1e-15 itl1=1000"
-_ANALYSES = re.compile(r"\s*\.(op|dc|tran|ac|print|plot|save|probe|meas|measure|four|noise|tf|sens|pz|disto)\b", re.I)
+_ANALYSES = re.compile(r"\s*\.(op|dc|tran|ac|print|plot|save|probe|meas|measure|four|noise|tf|sens|pz|disto|step|backanno)\b", re.I)
+_FORMAT = re.compile(r"\s*\.opt\w*\s.*filetype", re.I)
 _INCLUDE = re.compile(r"(\s*\.(?:include|inc|lib)\s+)(\"[^\"]+\"|'[^']+'|\S+)(.*)", re.I)
 _POLY = re.compile(r"a\$poly\$(.+)")
 
@@ -44,7 +45,7 @@ class OriginalDeck:
             control = control or word.startswith(".control")
             if word == ".end":
                 break
-            if not (control or _ANALYSES.match(line) or word.startswith("*#")):
+            if not (control or _ANALYSES.match(line) or _FORMAT.match(line) or word.startswith("*#")):
                 match = _INCLUDE.match(line)
                 lines.append(self._absolute(match) if match else line)
             if word.startswith(".endc"):

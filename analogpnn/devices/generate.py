@@ -49,6 +49,9 @@ class _Printer(NumPyPrinter):
     def _print_DiracDelta(self, expr):
         return "0.0"  # the slope of a step, where ngspice too has none
 
+    def _print_Remainder(self, expr):
+        return f"numpy.fmod({self._print(expr.args[0])}, {self._print(expr.args[1])})"
+
     def _print_Floor(self, expr):
         return f"numpy.floor({self._print(expr.args[0])})"
 

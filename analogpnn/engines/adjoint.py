@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike
 
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
+from analogpnn.devices.diode import IDEAL_DIODE
 from analogpnn.engines.newton import Newton
 
 DENSE_LIMIT = 300
+SHORT = 1e12
+"""What stands for the slope of a conducting ideal diode [S]."""
 
 
 def gradient(
@@ -83,6 +86,12 @@ def gradient(
     np.add.at(right, (slice(None), b), -slope)
     multipliers = np.zeros((samples, n + 1))
     multipliers[:, :n] = solve_transposed(circuit, x, parameters, right[:, :n])
+    return float(np.mean(value)), pull_back(circuit, x, parameters, multipliers)
+
+
+def pull_back(circuit: Circuit, x: np.ndarray, parameters, multipliers: np.ndarray) -> np.ndarray:
+    """``-lambda^T dF/dtheta``, mean over the samples, from unknowns and multipliers (samples, n + 1)."""
+    samples = len(x)
     total = np.zeros(circuit.n_trainable)
     for g, q, places, columns in circuit.train_slots:
         group = circuit.groups[g]
@@ -95,7 +104,7 @@ def gradient(
         else:
             across = -multipliers[:, group.branch[places]]
         total[columns] = -(across * slope_theta).sum(axis=0) / samples
-    return float(np.mean(value)), total
+    return total
 
 
 def jacobian(circuit: Circuit, x: np.ndarray, parameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -108,7 +117,10 @@ def jacobian(circuit: Circuit, x: np.ndarray, parameters) -> tuple[np.ndarray, n
         values.append(np.broadcast_to(v, (len(x), len(r))))
 
     for g, group_values in zip(circuit.groups, parameters):
-        slopes = g.device.law(*g.controls(x), *group_values)[1:]
+        controls = g.controls(x)
+        slopes = g.device.law(*controls, *group_values)[1:]
+        if g.device is IDEAL_DIODE:  # no drop at all: it conducts
+            slopes = (np.where(controls[0] == 0.0, SHORT, slopes[0]),)
         if g.branch is not None:
             for r, c, v in ((g.branch, g.positive, 1.0), (g.branch, g.negative, -1.0),
                             (g.positive, g.branch, 1.0), (g.negative, g.branch, -1.0)):  # fmt: skip

@@ -269,6 +269,9 @@ def _row(contender: Mapping[str, Any], records: list[dict[str, Any]]) -> dict[st
     counted = [r["physical"] for r in (good or records)]
     means = {name: float(np.mean([p.get(name, 0) for p in counted])) for name in COUNTED}
     row["physical"] = {n: v if n == "energy" else round(v) for n, v in means.items()}
+    for name in ("settling_time", "joules"):  # where capacitances are known
+        if all(name in p for p in counted):
+            row["physical"][name] = float(np.mean([p[name] for p in counted]))
     return row
 
 

@@ -34,8 +34,9 @@ DRAWS = 5
 
 
 def nudge_name(rule: Any) -> str | None:
-    """The name of a rule's nudge: 'beta', 'eta', 'step', or None."""
-    fields = {f.name for f in dataclasses.fields(getattr(rule, "rule", rule))}
+    """The name of a rule's nudge: 'beta', 'eta', 'step', or None (as for a class that is no dataclass)."""
+    inner = getattr(rule, "rule", rule)
+    fields = {f.name for f in dataclasses.fields(inner)} if dataclasses.is_dataclass(inner) else set()
     return next((name for name in NUDGES if name in fields), None)
 
 

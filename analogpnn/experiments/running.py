@@ -16,6 +16,7 @@ from analogpnn.circuit.boundary import Free
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError, SimulatorError
 from analogpnn.experiments import report, rundir
 from analogpnn.experiments.rundir import Run
+from analogpnn.experiments.settling import settling_time
 from analogpnn.export import Replay, replay, trained_deck, trained_netlist
 from analogpnn.export.verify import TOLERANCE
 from analogpnn.tasks.task import read_out
@@ -108,7 +109,7 @@ def run(
     record["final"] = {}
     record["wall_seconds"] = before + time.monotonic() - began
     record["epochs"] = len(rows)
-    record["physical"] = _physical(rows)
+    record["physical"] = _physical(rows) | _timed(experiment, theta, rows)
     try:
         samples = _evaluate(experiment, theta, record)
         _write_results(experiment, directory, theta, rows, samples, record)
@@ -217,6 +218,16 @@ def _rows(history: Any) -> list[dict[str, Any]]:
 
 def _physical(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: rows[-1].get(name, 0) if rows else 0 for name in COUNTED}
+
+
+def _timed(experiment: Experiment, theta: np.ndarray, rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Settling time [s] and energy [J], where capacitances are known."""
+    try:
+        seconds = settling_time(experiment.circuit, theta, experiment.task.train_inputs)
+    except AnalogError:  # a circuit that doesn't settle is reported elsewhere
+        return {}
+    energy = rows[-1]["energy"] if rows else 0.0
+    return {} if seconds is None else {"settling_time": seconds, "joules": energy * seconds}
 
 
 def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -144,6 +144,9 @@ class _Writer:
             for argument in rest:
                 first = f"{name.lower()}({first},{argument})"
             return first
+        if name == "Remainder":
+            x, y = map(self.text, e.args)
+            return f"({x}-{y}*sgn({x}/{y})*floor(abs({x}/{y})))"
         if name in _FUNCTIONS:
             return f"{_FUNCTIONS[name]}({self.text(e.args[0])})"
         if name == "DiracDelta":  # the slope of a step, where ngspice too has none

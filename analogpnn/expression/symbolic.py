@@ -53,6 +53,8 @@ class Ceiling(_Steps, sympy.ceiling):
 
 
 _SMALL = 2**31
+MOST_NESTED = 6
+"""Comparisons of comparisons, remainders of remainders: each level doubles what is written out."""
 _FOLDED = {
     "+": lambda x, y: x + y,
     "-": lambda x, y: x - y,
@@ -80,6 +82,22 @@ def _folded(op: str, x: sympy.Expr, y: sympy.Expr) -> sympy.Expr | None:
         if abs(exact.p) < _SMALL and exact.q < _SMALL:
             return exact
     return _number(_FOLDED[op](float(x), float(y)))
+
+
+class Remainder(sympy.Function):
+    """C's fmod(x, y): the sign of the dividend. One name, where written out every ``%`` would double the expression."""
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, x, y):
+        if x.is_number and y.is_number:
+            return _number(math.fmod(float(x), float(y)))
+        return None
+
+    def fdiff(self, argindex=1):
+        x, y = self.args
+        return sympy.Integer(1) if argindex == 1 else -sympy.sign(x / y) * Floor(sympy.Abs(x / y))
 
 
 def _power(x, y):
@@ -201,10 +219,11 @@ def to_sympy(
 
 
 class _Reader:
-    __slots__ = ("controls", "index", "power")
+    __slots__ = ("controls", "index", "levels", "power")
 
     def __init__(self, controls: list[Control], textbook: bool):
         self.power = sympy.Pow if textbook else _power
+        self.levels = 0
         self.controls, self.index = controls, {control: k for k, control in enumerate(controls)}
 
     def number(self, node: Node) -> sympy.Expr:
@@ -269,9 +288,10 @@ class _Reader:
                     result = result / y
                 elif op == "^":
                     result = self.power(result, y)
-                else:  # C's fmod, the sign of the dividend
-                    quotient = result / y
-                    result = result - y * sympy.sign(quotient) * Floor(sympy.Abs(quotient))
+                else:
+                    if result.count(Remainder) + y.count(Remainder) >= MOST_NESTED:
+                        raise NetlistError(f"more than {MOST_NESTED} remainders (%) of one another in an expression")
+                    result = Remainder(result, y)
             return result
         return sympy.Piecewise((1, self.truth(node)), (0, True))
 
@@ -280,6 +300,16 @@ class _Reader:
 
     def truth(self, node: Node):
         """The node as a condition: what a comparison says, or `not zero`."""
+        self.levels += 1
+        chained = len(node.rest) if isinstance(node, Chain) and node.rest[0][0] in _COMPARE else 1
+        if self.levels > MOST_NESTED or chained > MOST_NESTED:
+            raise NetlistError(f"more than {MOST_NESTED} conditions inside one another in an expression")
+        try:
+            return self.condition(node)
+        finally:
+            self.levels -= 1
+
+    def condition(self, node: Node):
         if isinstance(node, Unary) and node.operator == "!":
             return sympy.Not(self.truth(node.operand))
         if isinstance(node, Chain) and node.rest[0][0] in ("&&", "||"):

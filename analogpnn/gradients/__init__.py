@@ -1,16 +1,19 @@
 """Floor 4. Training methods that are not local: they need a model, the global cost, or digital memory.
 
-==============================  =====================  ===================================================
-method                          evaluations            needs
-==============================  =====================  ===================================================
-`InSilico`                      0 (the model's: 1)     a model; the hardware only to deploy on
-`PhysicsAwareTraining`          1                      a model for the way back; every node measured
-`FiniteDifferences`             2 P + 1                the cost, one element written at a time
-`SPSA`                          2                      the cost, broadcast; signs at each element
-`WeightPerturbation`            2                      the cost, broadcast; noise at each element
-`MultiplexedGradientDescent`    1 per step + 1         the cost, broadcast; a code and an integrator each
-`CMAES`                         4 + 3 log P            the cost, a controller with P^2 memory
-==============================  =====================  ===================================================
+===============================  =====================  =========================================================
+method                           evaluations            needs
+===============================  =====================  =========================================================
+`InSilico`                       0 (the model's: 1)     a model; the hardware only to deploy on
+`PhysicsAwareTraining`           1                      a model for the way back; every node measured
+`FiniteDifferences`              2 P + 1                the cost, one element written at a time
+`SPSA`                           2                      the cost, broadcast; signs at each element
+`WeightPerturbation`             2                      the cost, broadcast; noise at each element
+`MultiplexedGradientDescent`     1 per step + 1         the cost, broadcast; a code and an integrator each
+`CMAES`                          4 + 3 log P            the cost, a controller with P^2 memory
+`FeedbackAlignment`              1                      a cascade; a model of each stage
+`DirectFeedbackAlignment`        1                      a cascade; a model of each stage, the error broadcast
+`AugmentedPhysicsAwareTraining`  1                      a cascade; a linear model of each stage, the error broadcast
+===============================  =====================  =========================================================
 
 Evaluations per sample and update, P trainables. In experiment files they are rules like all others, by name.
 """
@@ -20,7 +23,10 @@ from __future__ import annotations
 from typing import Any
 
 from analogpnn import learning
+from analogpnn.gradients.augmented_physics_aware_training import AugmentedPhysicsAwareTraining
 from analogpnn.gradients.cma_es import CMAES
+from analogpnn.gradients.direct_feedback_alignment import DirectFeedbackAlignment
+from analogpnn.gradients.feedback_alignment import FeedbackAlignment
 from analogpnn.gradients.finite_differences import FiniteDifferences
 from analogpnn.gradients.in_silico import InSilico
 from analogpnn.gradients.method import Estimate, Method
@@ -38,6 +44,9 @@ METHODS = {
     "weight-perturbation": WeightPerturbation,
     "multiplexed-gradient-descent": MultiplexedGradientDescent,
     "cma-es": CMAES,
+    "feedback-alignment": FeedbackAlignment,
+    "direct-feedback-alignment": DirectFeedbackAlignment,
+    "augmented-physics-aware-training": AugmentedPhysicsAwareTraining,
 }
 """Methods by the name they have in experiment files and on the command line."""
 

@@ -183,6 +183,9 @@ class _Flattening:
             what = f"subcircuit '{name}' contains itself" if name in open_ else "subcircuits nest too deeply"
             raise element.error(what, 0, f"{loop}: a subcircuit can't be part of its own text.")
         multiplier = instance.multiplier
+        if multiplier != 1.0:
+            line = element.card.line
+            self.notes.append(f"line {line}: {words[0]} is multiplied by the m of its instance; ngspice 39 drops that m")
         if "m" in values and "m" not in body.formals:
             multiplier *= values.pop("m")
         path = instance.prefix + words[0]

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 _OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True, "fastmath": {"contract", "reassoc", "nsz"}}
-CHUNK = 256
+CHUNK = 2048
 """Columns worked on at once: a row's piece stays in the first-level cache."""
 SMALL = 16
 """Samples up to which streaming the weights once is what counts; above, BLAS is faster."""

@@ -16,6 +16,8 @@ from analogpnn.engines.fast.ports import Ports
 
 CONTRACTION = 0.2
 """A sample whose errors shrink less than this per iteration gets a new matrix."""
+LUCK = 0.05
+"""No better contraction is believed: what it was in one stage may not be what it is in the next."""
 MAX_CHORDS = 10
 MAX_STEPS = 60
 
@@ -80,7 +82,7 @@ class Chords:
             past, size = size, np.max(np.abs(delta) / weight, axis=1)
             finite = np.isfinite(size)
             if past is not None:
-                self.contraction = np.where(finite, size / np.maximum(past, 1e-300), 1.0)
+                self.contraction = np.where(finite, np.maximum(size / np.maximum(past, 1e-300), LUCK), 1.0)
                 self.stale = (self.contraction > CONTRACTION) & (size > 1e-3)
             done = finite & (size * np.minimum(self.contraction, 1.0) < 1.0)
             if done.all() or not finite.all():
