@@ -117,7 +117,8 @@ class AnalogClassifier(ClassifierMixin, _Analog):
 
     def predict(self, X) -> np.ndarray:
         """The class of the highest output."""
-        return self.classes_[np.argmax(self.outputs(X), axis=1)]
+        highest = np.argmax(self.outputs(X), axis=1)  # first: it says so if there was no fit
+        return self.classes_[highest]
 
 
 class AnalogRegressor(RegressorMixin, _Analog):
@@ -139,5 +140,6 @@ class AnalogRegressor(RegressorMixin, _Analog):
 
     def predict(self, X) -> np.ndarray:
         """Outputs scaled back to the targets' units."""
-        y = (self.outputs(X) / self.target_voltage + 1) / 2 * self._y_span + self._y_low
+        outputs = self.outputs(X)
+        y = (outputs / self.target_voltage + 1) / 2 * self._y_span + self._y_low
         return y[:, 0] if self._single else y

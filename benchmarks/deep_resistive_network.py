@@ -113,27 +113,31 @@ def main() -> None:
     circuit = deep_resistive_network((784, arguments.hidden, 10), gain=GAIN)
     x = images(arguments.idx, max(arguments.batches))
     y = np.eye(10)[np.arange(len(x)) % 10]
-    first = circuit.blocks.blocks[0].shape
     print(f"2x784-{arguments.hidden}-10, {np.dtype(kind)}, ms a step; pixels that are zero: {np.mean(x == 0):.0%}")
     print(f"{'batch':>5} {'plain':>8} {'package':>8} {'ratio':>6} {'products':>9} {'bytes':>6} {'off by':>8}")
     for batch in arguments.batches:
-        xb, yb = x[:batch].copy(), y[:batch].copy()
-        doubled = np.ascontiguousarray(GAIN * np.concatenate([xb, -xb], axis=1), dtype=kind)
-        start = circuit.theta.astype(kind)
-        weights = [b.matrix(start.copy()) for b in circuit.blocks.blocks]
-        bias = [np.zeros(arguments.hidden, kind), np.zeros(10, kind)]
-        package = Package(circuit, kind)
-        plain_step(weights, bias, doubled, yb.astype(kind), RATE)
-        package(xb, yb)
-        mine = [b.matrix(package.descent.theta) for b in circuit.blocks.blocks]
-        moved = max(np.abs(b.matrix(start) - w).max() for b, w in zip(circuit.blocks.blocks, weights))
-        off = max(np.abs(a - b).max() for a, b in zip(mine, weights)) / moved
-        ours = fastest(lambda: package(xb, yb))
-        plain = fastest(lambda: plain_step(weights, bias, doubled, yb.astype(kind), RATE))
-        w, back = weights[0], np.ones((batch, first[1]), kind)
-        products = fastest(lambda: doubled @ w, 1.0) + fastest(lambda: doubled.T @ back, 1.0)
-        copy = fastest(w.copy, 1.0) / 2 * 3
-        print(f"{batch:5d} {plain:8.2f} {ours:8.2f} {plain / ours:5.1f}x {products:9.2f} {copy:6.2f} {off:8.1e}")
+        row(circuit, kind, x[:batch].copy(), y[:batch].copy())
+
+
+def row(circuit, kind, x: np.ndarray, y: np.ndarray) -> None:
+    """Measure and print one batch size."""
+    blocks, targets = circuit.blocks.blocks, y.astype(kind)
+    doubled = np.ascontiguousarray(GAIN * np.concatenate([x, -x], axis=1), dtype=kind)
+    start = circuit.theta.astype(kind)
+    weights = [b.matrix(start.copy()) for b in blocks]
+    bias = [np.zeros(w.shape[1], kind) for w in weights]
+    package = Package(circuit, kind)
+    plain_step(weights, bias, doubled, targets, RATE)
+    package(x, y)
+    mine = [b.matrix(package.descent.theta) for b in blocks]
+    moved = max(np.abs(b.matrix(start) - w).max() for b, w in zip(blocks, weights))
+    off = max(np.abs(a - b).max() for a, b in zip(mine, weights)) / moved
+    ours = fastest(lambda: package(x, y))
+    plain = fastest(lambda: plain_step(weights, bias, doubled, targets, RATE))
+    w, back = weights[0], np.ones((len(x), weights[0].shape[1]), kind)
+    products = fastest(lambda: doubled @ w, 1.0) + fastest(lambda: doubled.T @ back, 1.0)
+    copy = fastest(w.copy, 1.0) / 2 * 3
+    print(f"{len(x):5d} {plain:8.2f} {ours:8.2f} {plain / ours:5.1f}x {products:9.2f} {copy:6.2f} {off:8.1e}")
 
 
 if __name__ == "__main__":

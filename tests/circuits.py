@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from analogpnn import Circuit, Netlist
 
 FOLDER = Path(__file__).resolve().parent.parent / "netlists"

@@ -18,6 +18,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker("ngspice")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--decks", metavar="DIR", help="compare the decks of this folder too (see test_decks.py)")
+    parser.addoption("--trust", action="store_true", help="hand ngspice those decks' own text; it may run commands")
+
+
 @pytest.fixture(scope="session")
 def ngspice():
     """The ngspice that is there; tests that need it skip without, or fail if ANALOGPNN_REQUIRE_NGSPICE=1.

@@ -77,7 +77,8 @@ Rf f 0 4k
         "B1 e 0 v=-v(a)^2+2*v(b)-3/2*v(a)+2^-1-2^3^0.5+pow(v(a),3)\nRe e d 1k",
         ".options temp=50 tnom=27\nB1 c 0 i=1e-3*v(c) m=2 tc1=1m tc2=2u\nB2 e 0 v=temper*v(a)/50 m=2 dtemp=5 tc1=1m "
         "reciproctc=1\nRe e d 1k\nB3 d 0 i=1e-4*v(d) m=3 reciprocm=1",
-        ".options temp=50 tnom=27\n.model rr R(tc1=1m tnom=30)\nR1 c 0 1k tc=1m,1u\nR2 d 0 rr 2k m=2\nR3 c 0 5k scale=2",
+        ".options temp=50 tnom=27\n.model rr R(tc1=1m tnom=30)\nR1 c 0 1k tc=1m,1u\nR2 d 0 rr 2k m=2\n"
+        "R3 c 0 5k scale=2",
         ".subckt amp i o k=2\nE1 o 0 i 0 {k}\nB1 i 0 i=1e-4*v(i)\n.ends\nX1 c e amp k=3 m=2\nRe e d 1k",
         ".func f(x) {x*2}\n.param g=3\nR1 c 0 {f(500)*g}\nI1 d 0 1m m=2\nL1 d e 1m\nRe e 0 1k\nC1 e 0 1u",
         "V3 e 0 sin(0.3 1 1k)\nRe e c 1k\nV4 g 0 pulse(0.2 1 0 1n)\nRg g d 1k\nI1 c 0 dc 1m ac 1 sin(0 1 1k)",

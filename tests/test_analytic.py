@@ -117,9 +117,7 @@ def test_controlled_sources():
 @pytest.mark.parametrize("gain", [1.0, 4.0, 100.0])
 def test_an_amplifier_pair_loads_its_input_like_a_resistor(gain):
     """Voltage times A forward and current over A backward: seen from h the load R2 is R2 itself."""
-    op = settle(
-        f"amplifier\nV1 in 0 1\nR1 in h 1k\nE1 e 0 h 0 {gain}\nVS e a 0\nR2 a 0 3k\nF1 h 0 VS {1 / gain!r}\n"
-    )
+    op = settle(f"amplifier\nV1 in 0 1\nR1 in h 1k\nE1 e 0 h 0 {gain}\nVS e a 0\nR2 a 0 3k\nF1 h 0 VS {1 / gain!r}\n")
     assert volts(op, "h") == pytest.approx(0.75, rel=1e-13)
     assert volts(op, "a") == pytest.approx(0.75 * gain, rel=1e-13)
 

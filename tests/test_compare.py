@@ -26,14 +26,14 @@ def command(capsys, *arguments):
 
 
 def test_compare_through_the_command_line_and_again(tmp_path, capsys, monkeypatch):
-    arguments = ["compare", NETLISTS / "divider.toml", "--rules", ",".join(RULES), "--seeds", 2, "--trials", 2]
+    arguments = ["compare", NETLISTS / "divider.toml", "--rules", ",".join(RULES), "--trials", 2]
     arguments += ["--set", "train.epochs=6", "--out", tmp_path / "c", "--json"]
     code, out, err = command(capsys, *arguments)
     found = json.loads(out)
     assert code == 0 and [row["rule"] for row in found["rows"]] == RULES
     assert "best of 2 by training loss after 3 of 6 epochs" in found["budget"]
     for row in found["rows"]:
-        assert row["failed"] == 0 and row["seeds"] == 2 and row["epochs"] == 6
+        assert row["failed"] == 0 and row["seeds"] == 1 and row["epochs"] == 6
         assert row["test_loss"] < 1e-3 and row["physical"]["operating_points"] > 0
         assert row["cosine"] == pytest.approx(1, abs=0.05)  # one trainable: every rule goes the same way
     by = {row["rule"]: row["physical"] for row in found["rows"]}
@@ -44,8 +44,8 @@ def test_compare_through_the_command_line_and_again(tmp_path, capsys, monkeypatc
     with (tmp_path / "c" / "compare.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["rule"] for row in rows] == RULES and float(rows[1]["operating_points"]) == 2 * 6 * 14
-    record = json.loads((tmp_path / "c" / "spsa" / "seed1" / "run.json").read_text())
-    assert record["status"] == "finished" and record["rule"] == "spsa" and record["seed"] == 1
+    record = json.loads((tmp_path / "c" / "spsa" / "seed0" / "run.json").read_text())
+    assert record["status"] == "finished" and record["rule"] == "spsa" and record["seed"] == 0
 
     # Nothing is run twice; one more rule runs alone.
     monkeypatch.setattr(Experiment, "run", None)

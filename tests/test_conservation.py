@@ -1,4 +1,4 @@
-"""What holds in every circuit, whatever its values: Kirchhoff, Tellegen, reciprocity, superposition, maximum principle."""
+"""What holds in every circuit: Kirchhoff, Tellegen, reciprocity, superposition, the maximum principle."""
 
 import numpy as np
 from circuits import read

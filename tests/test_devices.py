@@ -40,7 +40,9 @@ def test_every_device_keeps_the_contract(key, sign):
     check_device(device, values, span=0.2)
 
 
-@pytest.mark.parametrize("bias", [(1.5, 0.2, -1.0), (1.5, 3.0, -1.0), (1.5, -0.3, -1.0), (0.2, 1.0, 0.0), (1.0, 0.1, 0.3)])
+@pytest.mark.parametrize(
+    "bias", [(1.5, 0.2, -1.0), (1.5, 3.0, -1.0), (1.5, -0.3, -1.0), (0.2, 1.0, 0.0), (1.0, 0.1, 0.3)]
+)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_slopes_of_the_mosfet_channel_in_triode_saturation_reverse_and_cut_off(bias, sign):
     values = {"vto": 0.7 * sign, "kp": 5e-5, "gamma": 0.5, "phi": 0.7, "lambda": 0.05, "w": 1e-5, "leff": 2e-6,
@@ -68,7 +70,9 @@ def test_force_of_a_conductance_is_half_the_square_of_the_voltage():
 
 
 def test_force_is_the_integral_of_the_slope_by_the_parameter():
-    law = Device("tunnel", current="g*v*exp(-v/vp) + is*sinh(v/vs)", parameters={"g": 1.0, "vp": 0.3, "is": 0.1, "vs": 0.2})
+    law = Device(
+        "tunnel", current="g*v*exp(-v/vp) + is*sinh(v/vs)", parameters={"g": 1.0, "vp": 0.3, "is": 0.1, "vs": 0.2}
+    )
     for name in ("g", "is", "vs"):
         for v in (-0.4, 0.25):
             slope = law.parameter_law(name)

@@ -1,9 +1,13 @@
 """What strangers' netlists use: conditionals, library sections, the many forms of controlled sources."""
 
+import math
+from pathlib import Path
+
 import pytest
 
 from analogpnn import Circuit, Netlist, Newton, Ngspice
 from analogpnn.circuit.deck import deck
+from analogpnn.circuit.supported import supported
 from analogpnn.errors import NetlistError
 from analogpnn.netlist.flatten import flatten
 
@@ -169,8 +173,15 @@ R1 g 0 rm L=10 W=2
 
 def test_many_points_of_a_pwl():
     points = ",".join(f"{k},{k * k}" for k in range(400))
-    found = volts(f"t\nV1 a 0 37.25\nB1 o 0 v=pwl(v(a),{points})\nR1 o 0 1\n")["o"]
-    assert found == pytest.approx(37**2 + 0.25 * 75)
+    other = ",".join(f"{k},{-k}" for k in range(30))
+    text = f"t\nV1 a 0 37.25\nB1 o 0 v=pwl(v(a),{points})\nR1 o 0 1\nB2 q 0 v=pwl(v(a),{other})\nR2 q 0 1\nR3 q o 1\n"
+    found = volts(text)
+    assert found["o"] == pytest.approx(37**2 + 0.25 * 75) and found["q"] == pytest.approx(-37.25)
+    # where it meets a resistor: v/1k = 1m - i(v)
+    text = f"t\nI1 0 a 20\nB1 a 0 i=pwl(v(a),{points})/100\nR1 a 0 10\n"
+    v = volts(text)["a"]
+    k = int(v)
+    assert (k * k + (v - k) * (2 * k + 1)) / 100 + v / 10 == pytest.approx(20)
 
 
 def test_deck_reads_back_with_every_kind_of_card():
@@ -207,4 +218,20 @@ def test_sources_that_differ_in_numbers_share_a_law():
     text = "t\nV1 a 0 0.5\n" + "".join(f"B{k} o{k} 0 v=0.{k}*tanh(v(a)*1.{k})\nR{k} o{k} 0 1\n" for k in range(1, 9))
     circuit = Circuit.from_netlist(Netlist.from_text(text))
     assert len([g for g in circuit.groups if g.device.name.startswith("behavioural")]) == 1
-    assert volts(text)["o3"] == pytest.approx(0.3 * __import__("math").tanh(0.65))
+    assert volts(text)["o3"] == pytest.approx(0.3 * math.tanh(0.65))
+
+
+def test_the_page_of_what_is_supported_is_up_to_date():
+    page = Path(__file__).resolve().parent.parent / "docs" / "reference" / "supported.md"
+    assert page.read_text() == supported(), "python -m analogpnn.circuit.supported > docs/reference/supported.md"
+
+
+def test_circuits_that_grow_end_with_a_sentence():
+    levels = "".join(f".subckt s{k + 1} p\n" + f"Xa p s{k}\nXb p s{k}\n" + ".ends\n" for k in range(40))
+    text = f"t\n.subckt s0 p\nR1 p 0 1\n.ends\n{levels}V1 a 0 1\nX1 a s40\n"
+    with pytest.raises(NetlistError, match="more than .* elements|too large"):
+        flatten(Netlist.from_text(text))
+    with pytest.raises(NetlistError, match="contains itself"):
+        flatten(Netlist.from_text("t\n.subckt s p\nX1 p s\n.ends\nX1 a s\n"))
+    with pytest.raises(NetlistError, match=".if blocks"):
+        flatten(Netlist.from_text("t\n" + ".if (1)\n" * 60 + ".endif\n" * 60))

@@ -45,11 +45,14 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return (self.fixed if self.columns is None else self.columns).shape
+        known = self.fixed if self.columns is None else self.columns
+        assert known is not None
+        return known.shape[0], known.shape[1]
 
     def matrix(self, theta: np.ndarray) -> np.ndarray:
         """Conductances (n_lower, n_upper); a view into theta where it can be one."""
         if self.columns is None:
+            assert self.fixed is not None
             return self.fixed
         if self.start < 0:
             return theta[self.columns]
@@ -355,7 +358,9 @@ def _diodes(groups, held, base, scale, layer_of, place_of) -> tuple[Diodes, ...]
             ideal = device is diode.IDEAL_DIODE
             grounded = not (base[rail[mine]].any() or scale[rail[mine]].any())
             found.append(Diodes(k, mine, int(layer), place_of[node[mine]], rail[mine], sign[mine], ideal, grounded))
-    if any(d.ideal for d in found) and any(not d.ideal and d.layer in {x.layer for x in found if x.ideal} for d in found):
+    if any(d.ideal for d in found) and any(
+        not d.ideal and d.layer in {x.layer for x in found if x.ideal} for d in found
+    ):
         return None  # both kinds in one layer
     return tuple(found)
 

@@ -19,9 +19,11 @@ from analogpnn.circuit.elements import Conditions, Element, ExpressionDevices, e
 from analogpnn.circuit.ideal import idealised
 from analogpnn.circuit.reciprocity import force_scales
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
+from analogpnn.devices import linear
 from analogpnn.devices.device import Device
 from analogpnn.devices.linear import OPEN
 from analogpnn.errors import NetlistError
+from analogpnn.garbage import collector_paused
 from analogpnn.netlist.flatten import Flat, flatten
 from analogpnn.netlist.netlist import Netlist
 from analogpnn.units import T_NOMINAL
@@ -117,6 +119,7 @@ class Circuit:
     notes: tuple[str, ...]
 
     @classmethod
+    @collector_paused()
     def from_netlist(
         cls,
         source: str | Path | Netlist,
@@ -274,14 +277,19 @@ class Circuit:
         """Theta rounded (in the last bit) to what a netlist's text can carry.
 
         A resistor's card holds R = 1/G; the conductances that survive the way there and back are the fixed points
-        of rounding twice.
+        of rounding twice. One that rounding takes over a bound goes to the next inside.
         """
         theta = np.array(theta, dtype=float)
-        g = theta[..., self.conductances]
-        g = np.where(g <= 1.0 / OPEN, 0.0, g)
-        for _ in range(4):
-            with np.errstate(divide="ignore"):
-                g = 1.0 / (1.0 / g)
+        given = theta[..., self.conductances]
+        low, high = self.bounds[:, self.conductances]
+        g = _there_and_back(np.where(given <= 1.0 / OPEN, 0.0, given))
+        for bound, sign in ((low, 1.0), (high, -1.0)):
+            for ulps in range(1, 4):
+                out = (sign * (g - bound) < 0) & (sign * (given - bound) >= 0)
+                if not out.any():
+                    break
+                at = np.broadcast_to(bound, g.shape)[out]
+                g[out] = _there_and_back(at + sign * ulps * np.spacing(at))
         theta[..., self.conductances] = g
         return theta
 
@@ -311,6 +319,14 @@ _STRUCTURE = {
 }  # fmt: skip
 
 
+def _there_and_back(g: np.ndarray) -> np.ndarray:
+    """Conductances that are the same after being written as resistances and read again."""
+    with np.errstate(divide="ignore"):
+        for _ in range(4):
+            g = 1.0 / (1.0 / g)
+    return g
+
+
 def _slots(circuit: Circuit, wanted: list[tuple[str, str]]):
     """For each (group, parameter): places in the group and columns in the given array."""
     found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
@@ -335,6 +351,12 @@ def _fill(bound, slots, values):
 def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: Conditions) -> Circuit:
     nodes: dict[str, int] = {}
     for e in elements:
+        if e.device is linear.RESISTOR:  # a million of them need not be slow
+            if e.positive != "0":
+                nodes.setdefault(e.positive, len(nodes))
+            if e.negative != "0":
+                nodes.setdefault(e.negative, len(nodes))
+            continue
         for node in (e.positive, e.negative, *(x for c in e.controls if c.kind == "v" for x in (c.a, c.b))):
             if node != "0":
                 nodes.setdefault(node, len(nodes))
@@ -361,12 +383,17 @@ def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: 
     for places in members.values():
         group = [elements[k] for k in places]
         device = group[0].device
-        pairs = np.array([[control(e, c) for c in e.controls] for e in group], dtype=np.intp)
+        positive = np.array([number[e.positive] for e in group], dtype=np.intp)
+        negative = np.array([number[e.negative] for e in group], dtype=np.intp)
+        if device is linear.RESISTOR:
+            pairs = np.stack([positive, negative], axis=1)
+        else:
+            pairs = np.array([[control(e, c) for c in e.controls] for e in group], dtype=np.intp)
         pairs = pairs.reshape(len(group), len(device.controls), 2)
         values = []
         for name, default in device.parameters.items():
             column = [e.values.get(name, default) for e in group]
-            for e, value in zip(group, column):
+            for e, value in zip(group, column) if None in column else ():
                 if value is None:
                     raise NetlistError(
                         f"'{e.name}' needs a value for '{name}'",
@@ -378,8 +405,8 @@ def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: 
                 device,
                 tuple(e.name for e in group),
                 np.array(places),
-                np.array([number[e.positive] for e in group], dtype=np.intp),
-                np.array([number[e.negative] for e in group], dtype=np.intp),
+                positive,
+                negative,
                 pairs[:, :, 0].T.copy(),
                 pairs[:, :, 1].T.copy(),
                 tuple(values),

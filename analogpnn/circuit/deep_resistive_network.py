@@ -127,7 +127,10 @@ class _Plan:
         conductances = np.zeros(len(theta), dtype=bool)
         conductances[:weights] = True
         elements = Lazy(
-            (len(sources), lambda k: sources[k]), *self._resistors(), (self.biases, self._bias), (self.hidden, self._diode)
+            (len(sources), lambda k: sources[k]),
+            *self._resistors(),
+            (self.biases, self._bias),
+            (self.hidden, self._diode),
         )
         place = 0
 
@@ -140,11 +143,9 @@ class _Plan:
             return np.zeros((0, count), dtype=np.intp)
 
         driven = np.concatenate([np.arange(n), np.arange(n)])
-        low, high = [], []
-        for (below, above), a, b in zip(self.shapes, self.first[:-1], self.first[1:]):
-            low.append(np.repeat(np.arange(a, a + below), above))
-            high.append(np.tile(np.arange(b, b + above), below))
-        low, high = np.concatenate(low), np.concatenate(high)
+        ends = list(zip(self.shapes, self.first[:-1], self.first[1:]))
+        low = np.concatenate([np.repeat(np.arange(a, a + below), above) for (below, above), a, _ in ends])
+        high = np.concatenate([np.tile(np.arange(b, b + above), below) for (below, above), _, b in ends])
         zero = np.full
         groups = [
             Group(
@@ -172,7 +173,9 @@ class _Plan:
             up = np.concatenate([np.arange(w) < w // 2 for w in self.layers[1:-1]])
             node, earth = free[: self.hidden], zero(self.hidden, ground)
             p, q = np.where(up, earth, node), np.where(up, node, earth)
-            values = tuple(np.full(self.hidden, x) for x in (MODEL["is"], MODEL["n"] * thermal_voltage(T_NOMINAL), GMIN))
+            values = tuple(
+                np.full(self.hidden, x) for x in (MODEL["is"], MODEL["n"] * thermal_voltage(T_NOMINAL), GMIN)
+            )
             groups.append(
                 Group(
                     diode.IDEAL_DIODE, Lazy((self.hidden, self._diode)), columns(self.hidden), p, q, p[None], q[None],

@@ -108,6 +108,10 @@ def _resistor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     ohms = card.values.get("r")
     if ohms is None:
         raise _error(card, f"'{card.name}' has no resistance", "write it after the two nodes: R1 a b 10k")
+    a, b = card.nodes[:2]
+    if card.model is None and len(card.values) == 1 and ohms:
+        yield Element(card.name, linear.RESISTOR, a, b, (Control("v", a, b),), {"g": 1.0 / ohms}, card)
+        return
     # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
     factor = _factor(card, conditions) * card.values.get("scale", 1.0)
     m = card.values.get("m", 1.0) / factor

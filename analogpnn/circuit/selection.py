@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,17 +97,21 @@ def select_trainables(
     """Trainables, their start values and bounds, in the order of directives and cards."""
     found: dict[tuple[str, str], tuple[Trainable, float, float, float]] = {}
     primary = {e.name: e for e in elements if e.name == e.card.name}
+    driven = frozenset(inputs)
     for d in flat.directives:
         if d.word != "train":
             continue
         lower, upper = (_bound(d, key) for key in ("min", "max"))
         if lower is not None and upper is not None and not lower < upper:
             raise _error(d, f"min={d.options['min']} is not below max={d.options['max']}")
+        low = -math.inf if lower is None else lower
+        high = math.inf if upper is None else upper
+        slack = 1e-12 * max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else 0.0
         for pattern in d.arguments:
             matched = _matches(d, pattern.lower(), primary)
             for e, parameter in matched:
                 t = _trainable(d, e, parameter)
-                if e.name in inputs:
+                if e.name in driven:
                     raise _error(d, f"'{e.name}' is an input: data drive it, it can't learn as well")
                 if t.quantity == "G":
                     if lower is None or upper is None or lower < 0:
@@ -123,16 +128,13 @@ def select_trainables(
                         d, f"'{t.name}' can't be trained: the law's value is {start:.4g}, the card's {written:.4g}",
                         "set .options temp and tnom alike, and area=1",
                     )  # fmt: skip
-                low = -np.inf if lower is None else lower
-                high = np.inf if upper is None else upper
-                slack = 1e-12 * max(abs(low), abs(high)) if np.isfinite([low, high]).all() else 0.0
                 if not low - slack <= start <= high + slack:
                     what = f"{start:.4g} {t.unit}" + (f" (R = {1 / start:.4g} ohm)" if t.quantity == "G" else "")
                     raise _error(
                         d, f"'{t.name}' starts at {what}, outside min={low:.4g} max={high:.4g}",
                         "change the card's value or the bounds",
                     )  # fmt: skip
-                found[t.element, t.law_parameter] = (t, float(np.clip(start, low, high)), low, high)
+                found[t.element, t.law_parameter] = (t, float(min(max(start, low), high)), low, high)
     rows = list(found.values())
     theta = np.array([r[1] for r in rows], dtype=float)
     bounds = np.array([[r[2] for r in rows], [r[3] for r in rows]], dtype=float).reshape(2, len(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analogpnn.circuit.elements import Element
+from analogpnn.devices import linear
 from analogpnn.errors import NetlistError
 
 
@@ -15,9 +16,11 @@ class _Sets:
         self.parent: dict[str, str] = {}
 
     def root(self, a: str) -> str:
-        self.parent.setdefault(a, a)
-        while self.parent[a] != a:
-            self.parent[a] = a = self.parent[self.parent[a]]
+        parent = self.parent
+        b = parent.setdefault(a, a)
+        while b != a:
+            parent[a] = a = parent[b]
+            b = parent[a]
         return a
 
     def join(self, a: str, b: str) -> bool:
@@ -41,6 +44,11 @@ def check(elements: Iterable[Element], path) -> None:
     paths, loops = _Sets(), _Sets()
     seen: dict[str, Element] = {}
     for e in elements:
+        if e.device is linear.RESISTOR:
+            seen.setdefault(e.positive, e)
+            seen.setdefault(e.negative, e)
+            paths.join(e.positive, e.negative)
+            continue
         for node in (e.positive, e.negative, *(x for c in e.controls if c.kind == "v" for x in (c.a, c.b))):
             seen.setdefault(node, e)
         if conducts(e):

@@ -49,6 +49,24 @@ class _Printer(NumPyPrinter):
     def _print_DiracDelta(self, expr):
         return "0.0"  # the slope of a step, where ngspice too has none
 
+    def _print_Interpolation(self, expr):
+        x, place = self._print(expr.args[0]), self._place(expr)
+        slopes = tuple(np.diff(expr.ys) / np.diff(expr.xs))
+        starts = tuple(y - s * x for x, y, s in zip(expr.xs, expr.ys, slopes))
+        return f"(numpy.take({self._table(starts)}, {place}) + numpy.take({self._table(slopes)}, {place})*{x})"
+
+    def _print_InterpolationSlope(self, expr):
+        return f"numpy.take({self._table(np.diff(expr.ys) / np.diff(expr.xs))}, {self._place(expr)})"
+
+    def _place(self, expr) -> str:
+        """Text for the number of the segment that the argument is in."""
+        at = f"numpy.searchsorted({self._table(expr.xs)}, {self._print(expr.args[0])}, side='right')"
+        return f"numpy.clip({at} - 1, 0, {len(expr.xs) - 2})"
+
+    @staticmethod
+    def _table(numbers) -> str:
+        return f"({', '.join(repr(float(x)) for x in numbers)},)"
+
     def _print_Remainder(self, expr):
         return f"numpy.fmod({self._print(expr.args[0])}, {self._print(expr.args[1])})"
 

@@ -14,8 +14,9 @@ import scipy.sparse.linalg as spl
 from analogpnn.circuit.boundary import Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
+from analogpnn.devices.diode import IDEAL_DIODE
 from analogpnn.engines.adjoint import DENSE_LIMIT, jacobian
-from analogpnn.errors import ConvergenceError
+from analogpnn.errors import ConvergenceError, ExperimentError
 
 STEPS = 40
 """Newton steps per stage; from a free equilibrium three to five are enough."""
@@ -45,7 +46,15 @@ def equilibrium(circuit: Circuit, theta, inputs, boundary: Inject, free: Operati
     ------
     ConvergenceError
         Naming the sample.
+    ExperimentError
+        The circuit has ideal diodes.
     """
+    if any(group.device is IDEAL_DIODE for group in circuit.groups):
+        raise ExperimentError(
+            "ideal diodes bend at a point, so the circuit's response has no continuation into the complex plane",
+            path=circuit.path,
+            cure="Use centred-equilibrium-propagation, or real diodes.",
+        )
     n = circuit.n_unknowns
     theta, inputs = np.asarray(theta, dtype=float), np.asarray(inputs, dtype=float)
     currents = np.asarray(boundary.currents, dtype=complex)

@@ -10,9 +10,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from analogpnn.experiments.fitting import Fitting, nudge_name, nudge_of, scaled
 from analogpnn.experiments.gradient_check import alike, exact_gradient, first_update
 from analogpnn.experiments.rundir import Run
 from analogpnn.experiments.running import COUNTED
+from analogpnn.experiments.workers import Pool
 
 TRIALS = 5
 """Rates tried for each rule, by default."""
@@ -110,7 +109,7 @@ def compare(
     if trials > 1:
         seed = experiment.table["seed"]
         budget = f"rates: best of {trials} by training loss after {short} of {epochs} epochs, seed {seed}"
-    with _Pool(workers) as pool:
+    with Pool(workers) as pool:
         _tune(pool, experiment, contenders, directory, trials, short, say)
         jobs = {}
         for contender in contenders:
@@ -221,7 +220,7 @@ def _train(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tune(
-    pool: _Pool,
+    pool: Pool,
     experiment: Experiment,
     contenders: list[dict[str, Any]],
     directory: Path,
@@ -301,35 +300,3 @@ def _write(comparison: Comparison, name: str) -> None:
     from analogpnn.experiments.comparison_plots import save_plots
 
     save_plots(rows, directory, name)
-
-
-class _Pool:
-    """Jobs one after the other in this process, or several at once in others."""
-
-    def __init__(self, workers: int):
-        self.workers, self.executor = workers, None
-
-    def __enter__(self) -> _Pool:
-        if self.workers > 1:
-            # Spawned, not forked: compiled code and its threads don't survive a fork.
-            self.executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self.executor is not None:
-            self.executor.shutdown(cancel_futures=True)
-
-    def map(self, job: Callable[[Any], Any], jobs: Mapping[Any, Any], done: Callable[[Any, Any], None]) -> dict:
-        """{key: job(value)}; `done` hears of each as it ends."""
-        found = {}
-        if self.executor is None:
-            for key, value in jobs.items():
-                found[key] = job(value)
-                done(key, found[key])
-            return found
-        waiting = {self.executor.submit(job, value): key for key, value in jobs.items()}
-        for future in as_completed(waiting):
-            key = waiting[future]
-            found[key] = future.result()
-            done(key, found[key])
-        return {key: found[key] for key in jobs}

@@ -11,6 +11,7 @@ import numpy as np
 
 from analogpnn.engines import adjoint
 from analogpnn.engines.bench import Bench
+from analogpnn.errors import AnalogError
 from analogpnn.experiments.experiment import Experiment
 from analogpnn.experiments.fitting import Fitting, method_of, nudge_name, nudge_of, with_nudge
 from analogpnn.learning import rates
@@ -60,8 +61,8 @@ def gradient_check(
     -------
     list of dict
         `rule`, `factor`, `nudge` (None if the rule has none), `group` ('all' or a glob of elements), `elements`,
-        `cosine` and `angle` [degrees] (None where either is zero), `norm` (of the update, relative to the gradient's;
-        in coupled learning it has a unit).
+        `cosine` and `angle` [degrees] (None where either is zero, or the rule fails), `norm` (of the update, relative
+        to the gradient's; in coupled learning it has a unit).
     """
     rules = list(rules) if rules is not None else _default(experiment)
     count = len(experiment.task.train_inputs)
@@ -77,7 +78,12 @@ def gradient_check(
         for factor in factors if nudge_name(rule) else (1.0,):
             strength = nudge_of(rule)
             one = rule if strength is None else with_nudge(rule, strength * factor)
-            found = first_update(fitting, one, repeats)
+            try:
+                found = first_update(fitting, one, repeats)
+            except AnalogError as error:  # one rule that can't be had here is no reason to keep quiet of the others
+                if progress is not None:
+                    progress(f"{name}: {error}")
+                found = np.zeros(len(exact))
             for group, places in groups.items():
                 rows.append(
                     {"rule": name, "factor": factor, "nudge": None if strength is None else strength * factor}

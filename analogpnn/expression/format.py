@@ -144,6 +144,9 @@ class _Writer:
             for argument in rest:
                 first = f"{name.lower()}({first},{argument})"
             return first
+        if name == "Interpolation":
+            points = ",".join(f"{format_number(x)},{format_number(y)}" for x, y in zip(e.xs, e.ys))
+            return f"pwl({self.text(e.args[0])},{points})"
         if name == "Remainder":
             x, y = map(self.text, e.args)
             return f"({x}-{y}*sgn({x}/{y})*floor(abs({x}/{y})))"

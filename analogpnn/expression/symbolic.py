@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import sympy
@@ -112,15 +113,53 @@ def _atanh(x):
     return sympy.atanh(x)
 
 
+class Interpolation(sympy.Function):
+    """Straight between the points of a table, straight on beyond them; a subclass for every table."""
+
+    nargs = 1
+    is_real = True
+    xs: tuple[float, ...] = ()
+    ys: tuple[float, ...] = ()
+
+    def _hashable_content(self):
+        return (*super()._hashable_content(), self.xs, self.ys)
+
+    def fdiff(self, argindex=1):
+        return _slope_class(self.xs, self.ys)(self.args[0])
+
+
+class InterpolationSlope(sympy.Function):
+    """The slope of an `Interpolation`, itself of slope zero."""
+
+    nargs = 1
+    is_real = True
+    xs: tuple[float, ...] = ()
+    ys: tuple[float, ...] = ()
+
+    def _hashable_content(self):
+        return (*super()._hashable_content(), self.xs, self.ys)
+
+    def fdiff(self, argindex=1):
+        return sympy.Integer(0)
+
+
+@lru_cache(maxsize=1024)
+def _interpolation_class(xs: tuple[float, ...], ys: tuple[float, ...]) -> type[Interpolation]:
+    return type("Interpolation", (Interpolation,), {"xs": xs, "ys": ys})
+
+
+@lru_cache(maxsize=1024)
+def _slope_class(xs: tuple[float, ...], ys: tuple[float, ...]) -> type[InterpolationSlope]:
+    return type("InterpolationSlope", (InterpolationSlope,), {"xs": xs, "ys": ys})
+
+
 def _interpolation(x, *points):
     """Straight between the points, straight on beyond them."""
     xs, ys = points[0::2], points[1::2]
     if any((b - a).is_positive is False for a, b in zip(xs, xs[1:])):
         raise ValueError("the x of pwl() must rise")
-    if len(xs) > 16:  # a sum of ramps: nested choices would nest the generated function's brackets too deeply
-        slopes = [(y1 - y0) / (x1 - x0) for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:])]
-        ramps = [(b - a) * sympy.Max(x - corner, 0) for a, b, corner in zip(slopes, slopes[1:], xs[1:])]
-        return sympy.Add(ys[0] + slopes[0] * (x - xs[0]), *ramps)
+    if len(xs) > 16 and all(p.is_number for p in points):  # choices would nest the function's brackets too deeply
+        return _interpolation_class(tuple(map(float, xs)), tuple(map(float, ys)))(x)
     lines = [y0 + (x - x0) * (y1 - y0) / (x1 - x0) for x0, x1, y0, y1 in zip(xs, xs[1:], ys, ys[1:])]
     return sympy.Piecewise(*((line, x < limit) for line, limit in zip(lines, xs[1:-1])), (lines[-1], True))
 

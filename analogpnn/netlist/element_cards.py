@@ -13,6 +13,7 @@ from analogpnn.netlist.instance import Instance
 from analogpnn.netlist.parameters import suggest
 from analogpnn.netlist.source_cards import read_source
 from analogpnn.netlist.structure import Element
+from analogpnn.units import parse_number
 
 _UNSUPPORTED = dict(
     t="transmission lines", a="code models", n="Verilog-A devices", u="RC lines", y="lossy lines", o="lossy lines",
@@ -61,14 +62,23 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
     """R, C, L: a value, ``r=value``, an expression, a model name."""
     letter = element.text[0]
     words, assigned = element.parts()
+    if len(words) == 4 and not assigned and words[3][0] in "123456789" and not _RKM.search(words[3]):
+        try:  # by far the most common card
+            values = {letter: parse_number(words[3])}
+        except ValueError:
+            pass
+        else:
+            card, name = element.card, words[0]
+            return FlatCard(
+                instance.element(name) if instance.path else name, letter,
+                (instance.node(words[1]), instance.node(words[2])), values,
+                path=card.source.path, line=card.line, text=card.text,
+            )  # fmt: skip
     nodes = nodes_of(element, instance, words, 2, "" if assigned or len(words) > 3 else "a value")
     values, extra = instance.values(element, _PARAMETERS[letter], (letter,)) if assigned else ({}, [])
     given: list[tuple[str, int | None]] = [(a.value, a.value_at) for a in assigned if a.name == letter]
     model: Model | None = None
-    if len(words) == 4 and not assigned and words[3][0] in "123456789":  # by far the most common card
-        candidates: list[tuple[str, int | None]] = [(words[3], None)]
-    else:
-        candidates = [(word, None) for word in words[3:]] + list(extra)
+    candidates: list[tuple[str, int | None]] = [(word, None) for word in words[3:]] + list(extra)
     for word, at in candidates:
         if word[0] not in "0123456789.+-{'" and (found := instance.find_model(word)) and model is None:
             model = instance.model(found[0].name, element, words.index(word) if at is None else 0)

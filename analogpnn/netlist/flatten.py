@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from analogpnn.errors import NetlistError
 from analogpnn.expression import Probe
 from analogpnn.expression.tree import walk
+from analogpnn.garbage import collector_paused
 from analogpnn.netlist.directives import Directive
 from analogpnn.netlist.element_cards import read_element
 from analogpnn.netlist.flat import Flat, FlatCard, Model
@@ -24,6 +25,7 @@ MAX_DEPTH = 50
 """Deepest nesting of instances."""
 
 
+@collector_paused()
 def flatten(netlist: Netlist, params: Mapping[str, float] | None = None) -> Flat:
     """Expand subcircuits and evaluate parameters.
 
@@ -86,6 +88,7 @@ class _Flattening:
         options = self.options(instance)
         instance.scale = options.pop("scale", 1.0)
         scope.names["temper"] = options.get("temp", scope.names["temper"])
+        self.check_size(top)
         self.expand(instance, ())
         self.check_references()
         return Flat(
@@ -125,6 +128,29 @@ class _Flattening:
                     continue
                 options[name] = instance.definition(definition)
         return options
+
+    def check_size(self, top: Body) -> None:
+        """Refuse before the work what would grow too large: two of two of two ..."""
+        sizes: dict[int, int] = {}
+
+        def size(body: Body, depth: int) -> int:
+            if id(body) not in sizes:
+                sizes[id(body)] = 0  # while it is open: that it contains itself is complained about later
+                total = len(body.elements)
+                for element in body.elements if depth < MAX_DEPTH else ():
+                    if element.text[0] == "x" and not element.when and body.bodies_visible():
+                        words = [word for word in element.parts()[0] if word != "params:"]
+                        inner = body.find(words[-1])
+                        total += size(inner, depth + 1) if inner is not None else 0
+                sizes[id(body)] = total
+            return sizes[id(body)]
+
+        total = size(top, 0)
+        if total > MAX_ELEMENTS:
+            raise NetlistError(
+                f"the netlist flattens to {total:.3g} elements, more than {MAX_ELEMENTS} elements",
+                path=self.netlist.path, cure="Use fewer instances, or make the subcircuits smaller.",
+            )  # fmt: skip
 
     def expand(self, instance: Instance, open_: tuple[str, ...]) -> None:
         """Add the cards of a body in use."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analogpnn.errors import NetlistError
+from analogpnn.garbage import collector_paused
 from analogpnn.netlist.cards import Card, Source
 from analogpnn.netlist.directives import Directive
 from analogpnn.netlist.includes import Reading, decode, read_bytes
@@ -92,7 +93,8 @@ class Netlist:
     def _read(cls, text, path, encoding, allow_include, included) -> Netlist:
         allow_include = (allow_include,) if isinstance(allow_include, (str, Path)) else allow_include
         reading = Reading(path, tuple(str(directory) for directory in allow_include), dict(included))
-        reading.read(Source(path, text))
+        with collector_paused():
+            reading.read(Source(path, text))
         return cls(
             text=text,
             path=path,

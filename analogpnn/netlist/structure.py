@@ -98,6 +98,10 @@ class Body:
     initial: list[tuple[str, Definition]] = field(default_factory=list)
     nodeset: list[tuple[str, Definition]] = field(default_factory=list)
 
+    def bodies_visible(self) -> bool:
+        """Whether any subcircuit can be meant here."""
+        return bool(self.bodies) or (self.parent is not None and self.parent.bodies_visible())
+
     def find(self, name: str) -> Body | None:
         """The subcircuit of this name that is visible here."""
         body: Body | None = self
@@ -341,3 +345,5 @@ _CARDS = {
     ".ic": _ic,
     ".nodeset": _ic,
 }
+CONTROL_CARDS = tuple(_CARDS)
+"""Control cards that are acted on, besides those that make blocks."""

@@ -64,8 +64,8 @@ class Junctions:
             f = g * v - current
             slope_sum = np.broadcast_to(g, v.shape).copy()
             value, steep = self._law(v, rails)
-            np.add.at(f, (slice(None), nodes), sign * value)
-            np.add.at(slope_sum, (slice(None), nodes), steep)
+            np.add.at(f, (slice(None), nodes), sign * value)  # type: ignore[arg-type]
+            np.add.at(slope_sum, (slice(None), nodes), steep)  # type: ignore[arg-type]
             np.copyto(upper, v, where=f >= 0)
             np.copyto(lower, v, where=f <= 0)
             new = v - f / slope_sum

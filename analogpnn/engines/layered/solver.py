@@ -74,7 +74,7 @@ def settle(
     inputs: ArrayLike | None,
     boundary: Boundary,
     start: object = None,
-    options: Options = Options(),  # noqa: B008  (a frozen record)
+    options: Options = Options(),
 ) -> LayeredPoint:
     """Find where a layered network settles; arguments as of `Newton.equilibrium`.
 
@@ -90,7 +90,9 @@ def settle(
     if theta.shape != (circuit.n_trainable,) or theta.dtype not in KINDS.values():
         theta = np.asarray(theta, dtype=float)
         if theta.shape != (circuit.n_trainable,):
-            what = f"theta has shape {theta.shape}; its last axis must hold the circuit's {circuit.n_trainable} trainables"
+            what = (
+                f"theta has shape {theta.shape}; its last axis must hold the circuit's {circuit.n_trainable} trainables"
+            )
             raise ExperimentError(what)
     inputs, boundary, batch = prepare_drive(circuit, (), inputs, boundary)
     known = weights(blocks, theta, kind)
@@ -253,7 +255,9 @@ class _Sweep:
             self._run_pair(states, sweeps, tolerance)
             return
         last = np.inf
-        for n in range(1, (sweeps or MOST_SWEEPS) + 1):
+        turn = 0
+        while turn < (sweeps or MOST_SWEEPS):
+            turn += 1
             self._sweep(red, states)
             moved = self._sweep(black, states)
             if sweeps:
@@ -266,8 +270,8 @@ class _Sweep:
             if moved <= 100 * tolerance * size and ratio < 1 and moved * ratio / (1 - ratio) <= tolerance * size:
                 break
             last = moved
-        if not sweeps and (n == MOST_SWEEPS or not np.isfinite(moved)):
-            raise self._failure(states, moved, n)
+        if not sweeps and (turn == MOST_SWEEPS or not np.isfinite(moved)):
+            raise self._failure(states, moved, turn)
         if not sweeps:
             self._sweep(red, states)
 
@@ -280,8 +284,8 @@ class _Sweep:
         open_ = [x or (np.full((1, len(t)), -np.inf, kind), np.full((1, len(t)), np.inf, kind))
                  for x, t in zip(self.limits, self.totals)]  # fmt: skip
         failed = settle_pair(
-            w, self.fixed[i], self.fixed[j], self.inverse[i], self.inverse[j], *open_[i], *open_[j], sweeps, MOST_SWEEPS,
-            tolerance, states[i], states[j],
+            w, self.fixed[i], self.fixed[j], self.inverse[i], self.inverse[j], *open_[i], *open_[j], sweeps,
+            MOST_SWEEPS, tolerance, states[i], states[j],
         )  # fmt: skip
         if failed >= 0:
             raise self._failure(states, np.nan, MOST_SWEEPS, failed)

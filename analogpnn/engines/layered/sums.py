@@ -40,7 +40,9 @@ def weights(blocks: Blocks, theta: np.ndarray, kind: np.dtype) -> Weights:
     if known is not None and known[0]() is theta and known[1].totals[0].dtype == kind and not theta.flags.writeable:
         return known[1]
     matrices = matrices_of(blocks, theta, kind)
-    sums = [(w.sum(axis=1) if b.lower >= blocks.n_held else None, w.sum(axis=0)) for b, w in zip(blocks.blocks, matrices)]
+    sums = [
+        (w.sum(axis=1) if b.lower >= blocks.n_held else None, w.sum(axis=0)) for b, w in zip(blocks.blocks, matrices)
+    ]
     found = Weights(matrices, totals(blocks, sums))
     if not theta.flags.writeable:
         _known[blocks] = ref(theta), found

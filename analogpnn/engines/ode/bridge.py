@@ -27,6 +27,8 @@ from analogpnn.errors import ConvergenceError, NetlistError
 NUDGE = 1e-7
 """Half the distance over which a waveform is differentiated, as a share of the run."""
 
+ONE = np.zeros(1, dtype=np.intp)
+
 
 @dataclass(frozen=True, eq=False)
 class PlainOde:
@@ -54,19 +56,23 @@ class PlainOde:
     def drive(self, t: float) -> np.ndarray:
         """b(t) of the free unknowns, held nodes and their charges moved to the right."""
         d = self.dynamics
-        s = d.sources.at(t)[0]
-        right = d.static(t)[0, d.free] + self.b @ s
+        s = self.sources(t)
+        right = d.static(np.full(1, t), ONE)[0, d.free] + self.b @ s
         if self.charge_known.any() and not d.sources.is_constant:
             half = NUDGE * self.stop
             low, high = max(t - half, 0.0), min(t + half, self.stop)
-            slope = (d.sources.at(high)[0] - d.sources.at(low)[0]) / (high - low)
+            slope = (self.sources(high) - self.sources(low)) / (high - low)
             right = right - self.charge_known @ slope
         return right
+
+    def sources(self, t: float) -> np.ndarray:
+        """(n_sources,)"""
+        return self.dynamics.sources.at(np.full(1, t), ONE)[0]
 
     def _ports(self, t: float, x: np.ndarray):
         d = self.dynamics
         d.set_time(d.laws, t)
-        known = d.skeleton.ports.read_known @ (d.known @ d.sources.at(t)[0])
+        known = d.skeleton.ports.read_known @ (d.known @ self.sources(t))
         u = (self.read @ x + known)[None, :]
         tangent = d.laws.tangent(d.laws.element_controls(u))
         return u, tangent
@@ -92,8 +98,7 @@ class PlainOde:
         """All unknowns (1, n_unknowns) from the dynamic ones."""
         d = self.dynamics
         full = np.zeros((1, d.n + 1))
-        s = d.sources.at(t)
-        full[0, d.skeleton.own.known_nodes] = d.known @ s[0]
+        full[0, d.skeleton.own.known_nodes] = d.known @ self.sources(t)
         full[0, d.free[self.dynamic]] = x
         if len(self.algebraic):
             full[0, d.free[self.algebraic]] = self.follow @ x + self._algebraic_inverse @ self.drive(t)[self.algebraic]
@@ -103,7 +108,7 @@ class PlainOde:
         if d.skeleton.ports.n_out:
             u, tangent = self._ports(t, x)
             injected = tangent.offset + d.laws.times(tangent, u)
-        return d.complete(full, k, injected, t)
+        return d.complete(full, k, injected, np.full(1, t), ONE)
 
     @property
     def _algebraic_inverse(self) -> np.ndarray:

@@ -2,17 +2,20 @@
 
 In a transient the ports hardly move from stage to stage, so a matrix (I + Z D)^-1 found once serves many stages; a
 sample whose errors no longer shrink fast gets a new one. Where that does not converge at all the junctions are
-limited along their load lines, as at an operating point.
+limited along their load lines, as at an operating point. Samples of different step sizes have different Z.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analogpnn.engines.fast.laws import Laws
-from analogpnn.engines.fast.ports import Ports
+from analogpnn.engines.fast.laws import Laws, _apply
+
+if TYPE_CHECKING:
+    from analogpnn.engines.ode.level import Team
 
 CONTRACTION = 0.2
 """A sample whose errors shrink less than this per iteration gets a new matrix."""
@@ -34,106 +37,144 @@ class Tolerance:
 
 
 class Chords:
-    """The iteration of one step size.
+    """The kept matrices of all samples.
 
     Parameters
     ----------
     laws : Laws
-    ports : Ports
-    z : ndarray, shape (n_in, n_out)
-        Z of the linear part.
+        Of the companion circuit; rates and times are set by the caller.
+    batch : int
     """
 
-    def __init__(self, laws: Laws, ports: Ports, z: np.ndarray):
-        self.laws, self.ports, self.z = laws, ports, z
-        self.z_rows = np.ascontiguousarray(z.T)
-        self.identity = np.eye(ports.n_in)
-        self.resistance = np.maximum(np.diag(z), 1e-9) if ports.square else None
-        self.inverses = np.empty((0, ports.n_in, ports.n_in))
-        self.stale = np.zeros(0, dtype=bool)
-        self.contraction = np.zeros(0)
+    def __init__(self, laws: Laws, batch: int):
+        self.laws, self.ports = laws, laws.ports
+        n = self.ports.n_in
+        self.identity = np.eye(n)
+        # A matrix that only has to contract needs no double precision.
+        self.inverses = np.zeros((batch, n, n), dtype=np.float32)
+        self.stale = np.ones(batch, dtype=bool)
+        self.contraction = np.full(batch, 0.5)
 
-    def solve(self, u0: np.ndarray, guess: np.ndarray, tolerance: Tolerance):
-        """Port voltages u and currents i (consistent: u = u0 - Z i up to the iteration's error), and which converged."""
-        if len(self.inverses) != len(guess):
-            batch = len(guess)
-            self.inverses = np.empty((batch, *self.identity.shape))
-            self.stale = np.ones(batch, dtype=bool)
-            self.contraction = np.full(batch, 0.5)
+    def currents(self, u: np.ndarray):
+        """Port currents (B, n_out), and the slopes of every element."""
+        laws, total, slopes = self.laws, None, []
+        for g, (controls, values, out) in enumerate(
+            zip(laws.element_controls(u), laws.parameters, laws.sum_out)
+        ):
+            value, *d = laws.groups[g].device.law(*controls, *values)
+            part = _apply(value, out)
+            total = part if total is None else total + part
+            slopes.append(d)
+        return total, slopes
+
+    def solve(self, teams: list[Team], rows: np.ndarray, u0: np.ndarray, guess: np.ndarray, tolerance: Tolerance):
+        """Port voltages u and currents i (consistent: u = u0 - Z i up to the iteration's error), and which converged.
+
+        Parameters
+        ----------
+        teams : list of Team
+            Which of the samples have which step size.
+        rows : ndarray
+            The samples' places in the whole batch; the arrays have one row for each of them.
+        """
         with np.errstate(all="ignore"):
-            u, i, done = self._iterate(u0, guess, tolerance)
+            u, i, done = self._iterate(teams, rows, u0, guess, tolerance)
             if not done.all():
-                bad = np.flatnonzero(~done)
-                u[bad], i[bad], done[bad] = self._limited(u0[bad], guess[bad], tolerance)
-                self.stale[bad] = True
+                for team in teams:
+                    bad = team.members[~done[team.members]]
+                    if len(bad):
+                        u[bad], i[bad], done[bad] = self._limited(team, bad, u0[bad], guess[bad], tolerance)
+                        self.stale[rows[bad]] = True
         return u, i, done
 
-    def _iterate(self, u0, guess, tolerance):
-        laws, weight = self.laws, tolerance.weight(guess)
-        u, size = guess, None
+    def _iterate(self, teams, rows, u0, guess, tolerance):
+        weight = tolerance.weight(guess)
+        u, size, contraction, inverses = guess, None, self.contraction[rows], None
         for _ in range(MAX_CHORDS):
-            tangent = laws.tangent(laws.element_controls(u))
-            i = tangent.offset + laws.times(tangent, u)
-            residual = u - u0 + i @ self.z_rows
-            if self.stale.any():
-                self._renew(tangent)
-            delta = -(self.inverses @ residual[:, :, None])[:, :, 0]
-            u = u + delta
-            past, size = size, np.max(np.abs(delta) / weight, axis=1)
+            i, slopes = self.currents(u)
+            residual = u - u0
+            for team in teams:
+                residual[team.members] += i[team.members] @ team.level.z_rows
+            if self.stale[rows].any():
+                self._renew(teams, rows, slopes)
+                inverses = None
+            if inverses is None:
+                inverses = self.inverses if len(rows) == len(self.inverses) else self.inverses[rows]
+            delta = self._apply(inverses, residual)
+            u = u - delta
+            past, size = size, (np.abs(delta) / weight).max(axis=1)
             finite = np.isfinite(size)
             if past is not None:
-                self.contraction = np.where(finite, np.maximum(size / np.maximum(past, 1e-300), LUCK), 1.0)
-                self.stale = (self.contraction > CONTRACTION) & (size > 1e-3)
-            done = finite & (size * np.minimum(self.contraction, 1.0) < 1.0)
+                contraction = np.where(finite, np.maximum(size / np.maximum(past, 1e-300), LUCK), 1.0)
+                self.stale[rows] = (contraction > CONTRACTION) & (size > 1e-3)
+            done = finite & (size * np.minimum(contraction, 1.0) < 1.0)
             if done.all() or not finite.all():
                 break
-        return u, i + laws.times(tangent, delta), done
+        self.contraction[rows] = contraction
+        return u, i - self.times(slopes, delta), done
 
-    def _matrix(self, tangent, rows):
-        if self.ports.square:
-            m = self.z * self.laws.diagonal(tangent)[rows, None, :]
-        else:
-            m = self.z @ self.laws.matrix(tangent)[rows]
-        return m + self.identity
+    @staticmethod
+    def _apply(inverses, residual):
+        # Residuals may be smaller than single precision reaches: scale them.
+        largest = np.abs(residual).max(axis=1, keepdims=True)
+        scaled = residual / np.where(largest > 0, largest, 1.0)
+        return np.matmul(inverses, scaled.astype(np.float32)[:, :, None])[:, :, 0] * largest
 
-    def _renew(self, tangent):
-        rows = np.flatnonzero(self.stale)
-        m = self._matrix(tangent, rows)
-        m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
-        try:
-            self.inverses[rows] = np.linalg.inv(m)
-        except np.linalg.LinAlgError:
-            self.inverses[rows] = self.identity
+    def respond(self, rows, e: np.ndarray) -> np.ndarray:
+        """(I + Z D)^-1 e."""
+        return self._apply(self.inverses[rows], e)
+
+    def times(self, slopes, u: np.ndarray) -> np.ndarray:
+        """D u, without forming D."""
+        total = None
+        for d, controls, out in zip(slopes, self.laws.element_controls(u), self.laws.sum_out):
+            part = _apply(sum(s * c for s, c in zip(d, controls)), out)
+            total = part if total is None else total + part
+        return total
+
+    def _matrix(self, z, slopes):
+        laws, p = self.laws, self.ports
+        if p.square:
+            diagonal = sum(_apply(d[0], total[0]) for d, total in zip(slopes, laws.sum_slopes))
+            return z * diagonal[:, None, :] + self.identity
+        flat = sum(_apply(d, t) for ds, ts in zip(slopes, laws.sum_slopes) for d, t in zip(ds, ts))
+        return z @ np.asarray(flat).reshape(-1, p.n_out, p.n_in) + self.identity
+
+    def _renew(self, teams, rows, slopes):
+        for team in teams:
+            old = team.members[self.stale[rows[team.members]]]
+            if not len(old):
+                continue
+            m = self._matrix(team.level.z, [[np.broadcast_to(d, (len(rows), d.shape[-1]))[old] for d in ds] for ds in slopes])
+            m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
+            try:
+                self.inverses[rows[old]] = np.linalg.inv(m)
+            except np.linalg.LinAlgError:
+                self.inverses[rows[old]] = self.identity
         self.stale[rows] = False
 
-    def _limited(self, u0, guess, tolerance):
-        """Full Newton steps with limited controls."""
-        laws, everything = self.laws, np.arange(len(guess))
-        at = laws.element_controls(np.where(np.isfinite(guess), guess, 0.0))
-        u, i = guess, np.zeros((len(guess), self.ports.n_out))
-        done = np.zeros(len(guess), dtype=bool)
-        for _ in range(MAX_STEPS):
-            tangent = laws.tangent(at)
-            try:
-                u = np.linalg.solve(
-                    self._matrix(tangent, everything), (u0 - tangent.offset @ self.z_rows)[:, :, None]
-                )[:, :, 0]
-            except np.linalg.LinAlgError:
-                return u, i, np.zeros(len(guess), dtype=bool)
-            i = tangent.offset + laws.times(tangent, u)
-            new = laws.element_controls(u)
-            # The next error is about the square of this change over 2 nVt, some 20/V.
-            near = np.sqrt(tolerance.absolute / 20.0)
-            gaps = [np.abs(f - p).max(axis=1, initial=0.0) for fs, ps in zip(new, at) for f, p in zip(fs, ps)]
-            gap = np.max(gaps, axis=0)
-            done = gap <= max(near, 1e-9)
-            if done.all() or not np.isfinite(gap).all():
-                break
-            at = laws.limit(new, at, self.resistance)
+    def _limited(self, team, members, u0, guess, tolerance):
+        """Full Newton steps with limited controls, for some samples of one step size."""
+        laws, level = self.laws, team.level
+        count = len(members)
+        with team.alone(members):
+            at = laws.element_controls(np.where(np.isfinite(guess), guess, 0.0))
+            u, i, done = guess, np.zeros((count, self.ports.n_out)), np.zeros(count, dtype=bool)
+            # The next error is about the square of a change over 2 nVt, some 20/V.
+            near = max(np.sqrt(tolerance.absolute / 20.0), 1e-9)
+            for _ in range(MAX_STEPS):
+                tangent = laws.tangent(at)
+                right = (u0 - tangent.offset @ level.z_rows)[:, :, None]
+                try:
+                    u = np.linalg.solve(self._matrix(level.z, tangent.slopes), right)[:, :, 0]
+                except np.linalg.LinAlgError:
+                    return u, i, np.zeros(count, dtype=bool)
+                i = tangent.offset + laws.times(tangent, u)
+                new = laws.element_controls(u)
+                gaps = [np.abs(f - p).max(axis=1, initial=0.0) for fs, ps in zip(new, at) for f, p in zip(fs, ps)]
+                gap = np.max(gaps, axis=0)
+                done = gap <= near
+                if done.all() or not np.isfinite(gap).all():
+                    break
+                at = laws.limit(new, at, level.resistance)
         return u, i, done & np.isfinite(u).all(axis=1)
-
-    def respond(self, tangent, e: np.ndarray) -> np.ndarray:
-        """D (I + Z D)^-1 e: the currents that answer a change e of the ports' open-circuit voltages."""
-        if len(self.inverses) == len(e):
-            e = (self.inverses @ e[:, :, None])[:, :, 0]
-        return self.laws.times(tangent, e)

@@ -11,82 +11,125 @@ import numpy as np
 
 SHARE = 0.01
 """Error of the centred polynomial as a share of the error of the one-sided prediction (degree 5: 0.005 to 0.02)."""
+BUFFER = 96
 
 
-def weights(nodes: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Lagrange weights (len(at), len(nodes)).
+def weights(nodes: np.ndarray, at: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """Lagrange weights (..., T, m) of nodes (..., m) for times (..., T); nodes that are not `valid` are left out.
 
     Examples
     --------
     >>> weights(np.array([0.0, 1.0, 2.0]), np.array([3.0]))
     array([[ 1., -3.,  3.]])
     """
-    # Scaled so that no product of differences under- or overflows.
-    scale = np.ptp(nodes) or 1.0
-    nodes, at = (nodes - nodes[-1]) / scale, (np.asarray(at) - nodes[-1]) / scale
-    out = np.ones((len(at), len(nodes)))
-    for j in range(len(nodes)):
-        for m in range(len(nodes)):
-            if m != j:
-                out[:, j] *= (at - nodes[m]) / (nodes[j] - nodes[m])
-    return out
+    m = nodes.shape[-1]
+    gaps = nodes[..., :, None] - nodes[..., None, :]
+    if valid is not None:
+        gaps = np.where(valid[..., None, :] & valid[..., :, None], gaps, 1.0)
+    gaps[..., np.arange(m), np.arange(m)] = 1.0
+    reach = at[..., :, None] - nodes[..., None, :]
+    if valid is not None:
+        reach = np.where(valid[..., None, :], reach, 1.0)
+    out = np.ones(np.broadcast_shapes(reach.shape, (*nodes.shape[:-1], 1, m)))
+    for j in range(m):
+        for k in range(m):
+            if k != j:
+                out[..., j] *= reach[..., k] / gaps[..., j, k, None]
+    return out if valid is None else np.where(valid[..., None, :], out, 0.0)
 
 
 class Recorder:
-    """Keeps the last few points and writes samples as soon as both their sides are known.
+    """Keeps the last points of every sample's own steps and writes what was asked for once both its sides are known.
 
     Parameters
     ----------
     times : ndarray, shape (T,)
         Sample times, rising.
-    shape : tuple
-        Of one point, (B, n_unknowns).
+    batch, width : int
     degree : int
     """
 
-    def __init__(self, times: np.ndarray, shape: tuple[int, int], degree: int):
+    def __init__(self, times: np.ndarray, batch: int, width: int, degree: int):
         self.times, self.degree = times, degree
-        self.samples = np.empty((shape[0], len(times), shape[1]))
-        self.next = 0
-        self._times: list[float] = []
-        self._points: list[np.ndarray] = []
-        self._written = 0  # intervals of this stretch that are done
+        self.samples = np.empty((batch, len(times), width))
+        self.next = np.zeros(batch, dtype=np.intp)
+        self._t = np.empty((batch, BUFFER))
+        self._x = np.empty((batch, BUFFER, width))
+        self._count = np.zeros(batch, dtype=np.intp)
 
     def start(self, t: float, x: np.ndarray) -> None:
-        """Begin a smooth stretch at its first point."""
-        self._times, self._points, self._written = [t], [x], 0
-        if self.next < len(self.times) and self.times[self.next] <= t and self.next == 0:
+        """Begin a smooth stretch at its first point, the same for all samples."""
+        if len(self.times) and self.times[0] <= t and not self.next[0]:
             self.samples[:, 0] = x
-            self.next = 1
+            self.next[:] = 1
+        self._t[:, 0], self._x[:, 0], self._count[:] = t, x, 1
 
-    def add(self, t: float, x: np.ndarray) -> None:
-        """The next point of the stretch."""
-        self._times.append(t)
-        self._points.append(x)
-        ahead = (self.degree + 1) // 2
-        while self._written < len(self._times) - ahead:
-            self._interval(self._written)
-            self._written += 1
-        drop = self._written - ahead - 1
-        if drop > 8:
-            del self._times[:drop], self._points[:drop]
-            self._written -= drop
+    def add(self, rows: np.ndarray, t: np.ndarray, x: np.ndarray) -> None:
+        """The next points of the stretch, for some samples."""
+        place = self._count[rows]
+        self._t[rows, place], self._x[rows, place] = t, x
+        self._count[rows] += 1
+        full = rows[self._count[rows] == BUFFER]
+        for b in full.tolist():
+            self._write(b, ahead=(self.degree + 1) // 2)
 
     def end(self) -> None:
         """The stretch is over: write what is left of it."""
-        while self._written < len(self._times) - 1:
-            self._interval(self._written)
-            self._written += 1
+        for b in range(len(self._t)):
+            self._write(b, ahead=1)
 
-    def _interval(self, j: int) -> None:
-        """Samples in (t_j, t_j+1]."""
-        if self.next >= len(self.times) or self.times[self.next] > self._times[j + 1]:
-            return
-        stop = int(np.searchsorted(self.times, self._times[j + 1], side="right"))
-        count = min(self.degree + 1, len(self._times))
-        first = min(max(j - (count - 1) // 2, 0), len(self._times) - count)
-        nodes = np.array(self._times[first : first + count])
-        w = weights(nodes, self.times[self.next : stop])
-        points = np.stack(self._points[first : first + count])
-        self.samples[:, self.next : stop] = np.moveaxis(np.tensordot(w, points, 1), 0, 1)
-        self.next = stop
+    def _write(self, b: int, ahead: int) -> None:
+        """Samples up to the point that has `ahead` - 1 further points behind it; then keep only the last few points."""
+        n = int(self._count[b])
+        t, x = self._t[b, :n], self._x[b, :n]
+        first, last = self.next[b], int(np.searchsorted(self.times, t[n - ahead], side="right"))
+        if last > first:
+            at = self.times[first:last]
+            count = min(self.degree + 1, n)
+            interval = np.clip(np.searchsorted(t, at, side="left") - 1, 0, n - 2)
+            start = np.clip(interval - (count - 1) // 2, 0, n - count)
+            window = start[:, None] + np.arange(count)
+            w = weights(t[window], at[:, None])[:, 0, :]
+            self.samples[b, first:last] = np.matmul(w[:, None, :], x[window])[:, 0, :]
+            self.next[b] = last
+        keep = min(self.degree + 1 + ahead, n)
+        self._t[b, :keep], self._x[b, :keep] = t[n - keep :].copy(), x[n - keep :].copy()
+        self._count[b] = keep
+
+
+class History:
+    """The last few points of each sample, for predictions.
+
+    Parameters
+    ----------
+    batch, size : int
+    widths : tuple of int
+        Of the arrays kept at each point.
+    """
+
+    def __init__(self, batch: int, size: int, widths: tuple[int, ...]):
+        self.t = np.zeros((batch, size))
+        self.values = [np.zeros((batch, size, w)) for w in widths]
+        self.count = np.zeros(batch, dtype=np.intp)
+        self.size = size
+        self._scale = 1.0
+
+    def start(self, t: float, scale: float, *values: np.ndarray) -> None:
+        """Begin at one point for all; `scale` keeps products of differences within reach of floats."""
+        self.t[:, 0], self.count[:], self._scale = t, 1, scale
+        for kept, value in zip(self.values, values):
+            kept[:, 0] = value
+
+    def add(self, rows: np.ndarray, t: np.ndarray, *values: np.ndarray) -> None:
+        # Polynomials don't care for the order of their nodes: a ring does.
+        place = self.count[rows] % self.size
+        self.t[rows, place] = t
+        for kept, value in zip(self.values, values):
+            kept[rows, place] = value
+        self.count[rows] += 1
+
+    def weights(self, rows: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lagrange weights (len(rows), T, size) for times (len(rows), T), and the products of (time - point)."""
+        nodes, valid = self.t[rows], np.arange(self.size) < self.count[rows, None]
+        reach = np.where(valid[:, None, :], at[:, :, None] - nodes[:, None, :], 1.0)
+        return weights(nodes, at, None if valid.all() else valid), np.prod(reach / self._scale, axis=2)

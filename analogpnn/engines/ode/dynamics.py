@@ -52,6 +52,7 @@ class Dynamics:
         resistive = self.skeleton.linear(self.parameters, 0.0)
         self.known_rows = resistive.known_rows
         self.known_capacitance = self.capacitance[own.known_nodes]
+        self.known_feed = self.feed[own.known_nodes]
         self._levels: OrderedDict[float, Level] = OrderedDict()
         self.factorisations = 0
 
@@ -93,31 +94,38 @@ class Dynamics:
             (own.known_signs, (np.arange(count), first + places)), shape=(count, self.feed.shape[1])
         )
 
-    def static(self, t: float) -> np.ndarray:
-        """b without the sources, (1 or B, n + 1)."""
+    def static(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """b without the sources, (1 or len(rows), n + 1)."""
         timed = self.skeleton.has_time_constants
-        if self._static is None or timed:
-            parameters = self._silent
-            if timed:
-                parameters = [list(p) for p in parameters]
-                for k in self.skeleton.timed:
-                    self._set_time(self.circuit.groups[k], parameters[k], t)
-            currents, voltages = self._imposed
-            batch = 1 if currents is None and voltages is None else self.sources.batch
-            self._static = right_hand_side(self.skeleton.own, parameters, currents, voltages, (batch,))
-        return self._static
+        currents, voltages = self._imposed
+        alike = currents is None and voltages is None
+        if timed:
+            parameters = [list(p) for p in self._silent]
+            for k in self.skeleton.timed:
+                self._set_time(self.circuit.groups[k], parameters[k], times)
+            currents, voltages = (None if v is None else v[rows] for v in (currents, voltages))
+            return right_hand_side(self.skeleton.own, parameters, currents, voltages, (len(rows),))
+        if self._static is None:
+            batch = 1 if alike else self.sources.batch
+            self._static = right_hand_side(self.skeleton.own, self._silent, currents, voltages, (batch,))
+        return self._static if alike else self._static[rows]
 
     @staticmethod
-    def _set_time(group, values, t):
-        values[list(group.device.parameters).index("time")] = np.full(len(group.names), t)
+    def _set_time(group, values, times):
+        times = np.asarray(times, dtype=float).reshape(-1, 1)
+        values[list(group.device.parameters).index("time")] = np.broadcast_to(times, (len(times), len(group.names)))
 
-    def set_time(self, laws: Laws, t: float) -> None:
-        """Tell the nonlinear laws what time it is."""
-        if not self.skeleton.timed:
-            return
-        for group, values in zip(laws.groups, laws.parameters):
-            if "time" in group.device.parameters:
-                self._set_time(group, values, t)
+    def set_time(self, laws: Laws, times) -> None:
+        """Tell the nonlinear laws what time it is, for each sample."""
+        if self.skeleton.timed:
+            for group, values in zip(laws.groups, laws.parameters):
+                if "time" in group.device.parameters:
+                    self._set_time(group, values, times)
+
+    def set_rate(self, laws: Laws, rate) -> None:
+        """Tell the companions of nonlinear charges their rate: a number, or (B, 1)."""
+        for k in self.skeleton.charged:
+            laws.parameters[k][-1] = np.broadcast_to(rate, (*np.shape(rate)[:-1], len(laws.groups[k].names)))
 
     # -- step sizes ----------------------------------------------------------------------------------------
 
@@ -148,14 +156,18 @@ class Dynamics:
         at = self.unit_laws.element_controls(u)
         return [self.unit_laws.groups[k].device.law(*at[k], *self.unit_laws.parameters[k])[0] for k in places]
 
-    def complete(self, x: np.ndarray, k: np.ndarray, injected: np.ndarray | None, t: float) -> np.ndarray:
+    def complete(self, x: np.ndarray, k: np.ndarray, injected: np.ndarray | None, times, rows) -> np.ndarray:
         """Unknowns (B, n_unknowns) with the currents of sources that hold nodes, by Kirchhoff's law there."""
         own = self.skeleton.own
         out = x[:, : self.circuit.n_unknowns].copy()
         if len(own.known_nodes):
-            b = self.static(t)[:, own.known_nodes] + (self.feed[own.known_nodes] @ self.sources.at(t).T).T
-            leaving = (self.known_rows @ x.T).T + (self.known_capacitance @ k.T).T - b
-            if injected is not None:
+            b = self.static(times, rows)[:, own.known_nodes]
+            if self.known_feed.nnz:
+                b = b + (self.known_feed @ self.sources.at(times, rows).T).T
+            leaving = (self.known_rows @ x.T).T - b
+            if self.known_capacitance.nnz:
+                leaving += (self.known_capacitance @ k.T).T
+            if injected is not None and self.skeleton.ports.inject_known.nnz:
                 leaving += (self.skeleton.ports.inject_known @ injected.T).T
             out[:, own.known_branches] = -leaving * own.known_signs
         return out

@@ -22,7 +22,7 @@ class Sources:
     ----------
     circuit : Circuit
     theta : ndarray, shape (n_trainable,)
-    inputs : ndarray (B, n_inputs), callable t -> array, or None
+    inputs : ndarray (B, n_inputs), callable t -> (B, n_inputs), or None
         Held constant; a function of time; None for what the cards say.
     batch : int
         B.
@@ -31,8 +31,10 @@ class Sources:
 
     Attributes
     ----------
-    names : list of str
-    groups : list of (group number, places) for V and for I sources
+    groups : list of int
+        The circuit's groups of V and of I sources.
+    columns : ndarray
+        Places of the inputs among the sources.
     """
 
     def __init__(self, circuit: Circuit, theta, inputs, batch: int, step: float, stop: float):
@@ -40,56 +42,58 @@ class Sources:
         self.groups = [
             k for k, g in enumerate(circuit.groups) if g.device in (linear.VOLTAGE_SOURCE, linear.CURRENT_SOURCE)
         ]
-        self.names = [name for k in self.groups for name in circuit.groups[k].names]
+        names = [name for k in self.groups for name in circuit.groups[k].names]
+        place = {name: k for k, name in enumerate(names)}
         parameters = circuit.parameters(theta)
         constant = [parameters[k][0] for k in self.groups]
-        self.constant = np.concatenate(constant)[None, :] if constant else np.zeros((1, 0))
-        place = {name: k for k, name in enumerate(self.names)}
-        waveforms = {c.name: c.waveform for c in circuit.flat.cards if c.letter in "vi" and c.waveform}
-        self.given: Callable | None = None
+        constant = np.concatenate(constant) if constant else np.zeros(0)
+        self.constant = np.array(np.broadcast_to(constant, (batch, len(constant))))
         self.columns = np.array([place[name] for name in circuit.inputs], dtype=np.intp)
-        if callable(inputs):
-            self.given = inputs
-        elif inputs is not None:
-            self.constant = np.array(np.broadcast_to(self.constant, (len(inputs), self.constant.shape[1])))
-            self.constant[:, self.columns] = inputs
+        waveforms = {c.name: c.waveform for c in circuit.flat.cards if c.letter in "vi" and c.waveform}
         held = set() if inputs is None else set(circuit.inputs)
         self.waveforms = [(place[n], w) for n, w in waveforms.items() if n in place and n not in held]
-        if len(self.constant) != batch and (self.given is not None):
-            self.constant = np.repeat(self.constant, batch, axis=0)
+        self.given: Callable | None = inputs if callable(inputs) else None
+        self._elementwise = self.given is not None and _takes_arrays(self.given, batch, len(self.columns), stop)
+        if inputs is not None and self.given is None:
+            self.constant[:, self.columns] = inputs
         self.is_constant = not self.waveforms and self.given is None
 
-    def at(self, t: float) -> np.ndarray:
-        """(1 or B, n_sources) at time t [V, A]."""
-        if self.is_constant:
-            return self.constant
-        s = self.constant.copy()
+    def at(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Values of samples `rows`, each at its own time: (len(rows), n_sources) [V, A]."""
+        s = self.constant[rows]
         for k, w in self.waveforms:
-            s[:, k] = value_at(w, t, self.step, self.stop)
+            s[:, k] = values_at(w, times, self.step, self.stop)
         if self.given is not None:
-            values = np.asarray(self.given(t), dtype=float)
-            try:
-                s[:, self.columns] = np.broadcast_to(values, (*values.shape[:-1], len(self.columns))).reshape(
-                    -1, len(self.columns)
-                )
-            except ValueError:
-                raise ExperimentError(
-                    f"inputs(t) gave shape {values.shape}; its last axis must hold the circuit's "
-                    f"{len(self.columns)} inputs, the axes before it the batch"
-                ) from None
+            s[:, self.columns] = self._asked(times, rows)
         return s
 
-    def corners(self, more: np.ndarray | tuple = ()) -> np.ndarray:
+    def _asked(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        shape = (self.batch, len(self.columns))
+        if self._elementwise:
+            everyone = np.full(self.batch, times[0])
+            everyone[rows] = times
+            return np.broadcast_to(np.asarray(self.given(everyone), dtype=float), shape)[rows]
+        out = np.empty((len(rows), shape[1]))
+        for t in np.unique(times):
+            mine = times == t
+            values = np.asarray(self.given(float(t)), dtype=float)
+            try:
+                out[mine] = np.broadcast_to(values, shape)[rows[mine]]
+            except ValueError:
+                raise ExperimentError(
+                    f"inputs(t) gave shape {values.shape}; its last axis must hold the circuit's {shape[1]} inputs, "
+                    "the axes before it the batch"
+                ) from None
+        return out
+
+    def corners(self, more=()) -> np.ndarray:
         """Times within (0, stop) where a waveform has a corner, and those given by the user [s]."""
         found = [np.asarray(more, dtype=float).ravel()]
-        for _, w in self.waveforms:
-            found.append(np.asarray(list(_corners(w, self.step, self.stop)), dtype=float))
+        found += [np.fromiter(_corners(w, self.step, self.stop), float) for _, w in self.waveforms]
         times = np.unique(np.concatenate(found))
-        times = times[(times > 0) & (times < self.stop)]
+        times = times[(times > 1e-12 * self.stop) & (times < self.stop * (1 - 1e-12))]
         # Corners nearer to each other than rounding are one.
-        keep = np.diff(times, prepend=-inf) > 1e-12 * self.stop
-        times = times[keep]
-        return times[times < self.stop * (1 - 1e-12)]
+        return times[np.diff(times, prepend=-inf) > 1e-12 * self.stop]
 
     @property
     def longest_step(self) -> float:
@@ -98,6 +102,28 @@ class Sources:
         if self.given is not None:
             steps.append(self.stop / 50)
         return min(steps, default=inf)
+
+
+def values_at(waveform: tuple, times: np.ndarray, step: float, stop: float) -> np.ndarray:
+    """A waveform at many times."""
+    distinct, back = np.unique(times, return_inverse=True)
+    return np.array([value_at(waveform, t, step, stop) for t in distinct.tolist()])[back]
+
+
+def _takes_arrays(inputs: Callable, batch: int, width: int, stop: float) -> bool:
+    """Whether inputs(t) of an array (B,) gives each sample its own time, as in ``(a * np.sin(w * t))[:, None]``."""
+    if batch < 2:
+        return False
+    times = stop * (0.137 + 0.731 * np.arange(batch) / batch)
+    try:
+        answer = np.asarray(inputs(times), dtype=float)
+        if answer.shape != (batch, width):
+            return False
+        chosen = [0, batch // 2, batch - 1]
+        apart = [np.broadcast_to(np.asarray(inputs(float(times[k])), dtype=float), (batch, width))[k] for k in chosen]
+    except Exception:  # noqa: BLE001  (a function of the user's may fail on arrays in any way)
+        return False
+    return np.array_equal(answer[chosen], apart)
 
 
 def _number(n, k, default):

@@ -21,7 +21,7 @@ HOLD = 1e10
 
 def at_time_zero(circuit: Circuit, theta: np.ndarray, sources) -> Circuit:
     """The circuit with its sources at what their waveforms are at time zero, and its .ic nodes held there."""
-    values = sources.at(0.0)
+    values = sources.at(np.zeros(1), np.zeros(1, dtype=np.intp))
     groups, first = list(circuit.groups), 0
     for k in sources.groups:
         g = groups[k]
@@ -59,9 +59,7 @@ def initial_nodes(circuit: Circuit) -> dict[str, float]:
 
 def operating_point(circuit: Circuit, theta, sources, boundary: Boundary, batch: int) -> np.ndarray:
     """Unknowns (B, n_unknowns + 1) at time zero: capacitors open, inductors short."""
-    inputs = sources.at(0.0)[:, sources.columns]
-    if len(inputs) != batch:
-        inputs = np.broadcast_to(inputs, (batch, inputs.shape[1]))
+    inputs = sources.at(np.zeros(batch), np.arange(batch))[:, sources.columns]
     op = Newton().equilibrium(at_time_zero(circuit, theta, sources), theta, inputs, boundary)
     return np.broadcast_to(op.unknowns, (batch, circuit.n_unknowns + 1))
 
@@ -85,7 +83,7 @@ def start(dynamics: Dynamics, theta, initial, boundary: Boundary, batch: int) ->
     u = dynamics.ports_of(x)
     injected = np.zeros((batch, dynamics.skeleton.ports.n_out))
     if dynamics.skeleton.ports.n_out:
-        dynamics.set_time(dynamics.laws, 0.0)
+        dynamics.set_time(dynamics.laws, np.zeros(batch))
         tangent = dynamics.laws.tangent(dynamics.laws.element_controls(u))
         injected = tangent.offset + dynamics.laws.times(tangent, u)
     q = [np.array(c) for c in dynamics.charges(u)]
