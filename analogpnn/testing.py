@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 import numpy as np
 from scipy.integrate import quad
 
-from analogpnn.circuit.boundary import Clamp, Inject
+from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.local import Local, measure
 from analogpnn.devices.device import Device
@@ -136,30 +136,27 @@ def check_engine(engine, *, rtol: float = 1e-6, atol: float = 1e-6) -> dict[str,
     assert free.node_voltages.shape == (6, circuit.n_nodes), "node_voltages must be (..., n_nodes)"
     assert free.outputs.shape == (6, 2), "outputs must be (..., n_outputs)"
     found = {}
-    for name, boundary in {
-        "free": None,
+    boundaries: dict[str, Boundary] = {
+        "free": Free(),
         "clamp": Clamp(free.outputs + 0.05),
         "inject": Inject(np.array([1e-5, -2e-5])),
-    }.items():
-        extra = {} if boundary is None else {"boundary": boundary}
-        op = engine.equilibrium(circuit, circuit.theta, inputs, **extra)
-        want = reference.equilibrium(circuit, circuit.theta, inputs, **extra)
+    }
+    for name, boundary in boundaries.items():
+        op = engine.equilibrium(circuit, circuit.theta, inputs, boundary)
+        want = reference.equilibrium(circuit, circuit.theta, inputs, boundary)
         gap = np.abs(op.node_voltages - want.node_voltages)
         assert (gap <= atol + rtol * np.abs(want.node_voltages)).all(), f"{name}: off by {gap.max():.1e} V"
         found[name] = float(gap.max())
-        single = engine.equilibrium(
-            circuit, circuit.theta, inputs[2],
-            **({} if boundary is None else {"boundary": _row(boundary, 2)}),
-        )  # fmt: skip
+        single = engine.equilibrium(circuit, circuit.theta, inputs[2], _row(boundary, 2))
         assert np.allclose(single.node_voltages, op.node_voltages[2], rtol=1e-7, atol=1e-9), (
             f"{name}: batch differs from a single sample"
         )
-        if name == "clamp":
+        if isinstance(boundary, Clamp):
             assert np.allclose(op.outputs, boundary.voltages, atol=1e-9), "a clamp must hold the outputs"
     return found
 
 
-def _row(boundary, k: int):
+def _row(boundary: Boundary, k: int) -> Boundary:
     if isinstance(boundary, Clamp):
         return Clamp(boundary.voltages[k])
     return boundary

@@ -39,9 +39,7 @@ def main() -> None:
         fast = epoch_seconds(Newton(), rule, 41) * 1e3
         spice = epoch_seconds(Ngspice(workers=2), rule, 4) * 1e3
         ratio = np.median(spice) / np.median(fast)
-        table.add_row(
-            name, f"{fast.min():.1f}, {np.median(fast):.1f}", f"{np.median(spice):.0f}", f"{ratio:.0f}"
-        )
+        table.add_row(name, f"{fast.min():.1f}, {np.median(fast):.1f}", f"{np.median(spice):.0f}", f"{ratio:.0f}")
     Console(width=110).print(table)
 
 

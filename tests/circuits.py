@@ -6,6 +6,7 @@ from analogpnn import Circuit, Netlist
 
 FOLDER = Path(__file__).resolve().parent.parent / "netlists"
 SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.cir")))
+LEARNING = tuple(name for name in SHIPPED if "*@ train" in (FOLDER / f"{name}.cir").read_text(encoding="utf-8"))
 RANGES = {"nmos-xor": (0.0, 0.45)}
 """Inputs [V]; -1 to 1 where nothing else is said."""
 

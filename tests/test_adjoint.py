@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import SHIPPED, draw_inputs, draw_theta, read, shipped
+from circuits import LEARNING, draw_inputs, draw_theta, read, shipped
 
 from analogpnn import Newton
 from analogpnn.engines.adjoint import gradient
@@ -36,7 +36,7 @@ def compare(circuit, theta, inputs, targets, cost, places, step):
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_shipped_netlists(name, seed):
     circuit, rng = shipped(name), np.random.default_rng(seed)
     theta, inputs = draw_theta(circuit, rng), draw_inputs(name, circuit, 4, rng)

@@ -22,6 +22,8 @@ def test_shipped_netlists_free_clamped_and_injected(name):
     circuit, rng = shipped(name), np.random.default_rng(len(name))
     inputs, theta = draw_inputs(name, circuit, 12, rng), draw_theta(circuit, rng)
     free = agree(circuit, inputs, theta=theta)
+    if not circuit.outputs:
+        return
     agree(circuit, inputs, Clamp(free.outputs + rng.uniform(-0.05, 0.05, free.outputs.shape)), theta)
     agree(circuit, inputs, Inject(scale(name, circuit) * rng.uniform(-1, 1, free.outputs.shape)), theta)
 

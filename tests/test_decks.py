@@ -1,7 +1,7 @@
 """Do the two engines agree on decks as people write them? On ours, and on yours: ``pytest --decks DIR``.
 
-Ours are in tests/decks, and ngspice is given their own text. Of yours it is given what was read, unless ``--trust`` says
-that it may have the text itself: ngspice runs commands that stand in a deck.
+Ours are in tests/decks, and ngspice is given their own text. Of yours it is given what was read, unless ``--trust``
+says that it may have the text itself: ngspice runs commands that stand in a deck.
 """
 
 from pathlib import Path
@@ -24,7 +24,9 @@ def pytest_generate_tests(metafunc):
     if "yours" in metafunc.fixturenames:
         folder = metafunc.config.getoption("--decks")
         paths = decks_in(folder) if folder else []
-        metafunc.parametrize("yours", paths, ids=[str(p.relative_to(folder)) if p != Path(folder) else p.name for p in paths])
+        metafunc.parametrize(
+            "yours", paths, ids=[str(p.relative_to(folder)) if p != Path(folder) else p.name for p in paths]
+        )
 
 
 def test_there_are_enough():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import SHIPPED, draw_inputs, draw_theta, network, read, scale, shipped
+from circuits import LEARNING, draw_inputs, draw_theta, network, read, scale, shipped
 
 from analogpnn import Clamp, Free, Inject, Newton, Ngspice
 from analogpnn.circuit.local import measure
@@ -29,7 +29,7 @@ def part(boundary, place):
     return boundary
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_an_ensemble_is_its_members(name):
     circuit, theta, inputs = ensemble(name)
     for boundary in boundaries(name, circuit, theta[:, None], inputs):
@@ -43,7 +43,7 @@ def test_an_ensemble_is_its_members(name):
             np.testing.assert_allclose(measure(alone).force, measure(together).force[r], rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_a_batch_is_its_samples(name):
     circuit, theta, inputs = ensemble(name)
     for boundary in boundaries(name, circuit, theta[0], inputs):
@@ -56,7 +56,7 @@ def test_a_batch_is_its_samples(name):
             np.testing.assert_allclose(measure(single).force, measure(batch).force[k], rtol=1e-7, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_a_warm_start_arrives_where_a_cold_one_does(name):
     circuit, theta, inputs = ensemble(name)
     elsewhere = Newton().equilibrium(circuit, theta[1], -inputs if name != "nmos-xor" else inputs[::-1])

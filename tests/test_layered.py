@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drn_circuits import SHARP, circuit
 
-from analogpnn import Clamp, ExperimentError, Inject, Newton
+from analogpnn import Circuit, Clamp, Experiment, ExperimentError, Inject, Newton
 from analogpnn.circuit import local
 from analogpnn.circuit.boundary import Free
 from analogpnn.circuit.generate import deep_resistive_network
@@ -233,6 +233,38 @@ def test_running_away_is_said(job):
     with pytest.raises(ExperimentError, match="ran away|not finite"):
         net, task = job
         list(train(net, dataclasses.replace(task), engine=Newton(), rule=_Broken(), rate=1.0, epochs=1, batch=4))
+
+
+def test_an_experiment_generates_its_netlist(tmp_path):
+    rng = np.random.default_rng(11)
+    np.savez(tmp_path / "data.npz", x_train=rng.random((12, 4)), y_train=np.arange(12) % 3)
+    table = {
+        "netlist": {"generate": "deep-resistive-network", "layers": [4, 6, 3], "gain": 5, "bounds": [1e-4, 1.0]},
+        "rule": {"name": "centred-equilibrium-propagation", "beta": 0.1},
+        "task": {"path": "data.npz", "scale": "none", "test_fraction": 0.25},
+        "seed": 3,
+        "train": {"epochs": 2, "batch": 4, "rate": 0.01},
+    }
+    experiment = Experiment.from_table(table, tmp_path)
+    run = experiment.run(tmp_path / "run")
+    assert run.finished and set(run.final) >= {"train_loss", "test_loss", "test_accuracy"}
+    trained = Circuit.from_netlist(run.file("trained.cir"))
+    np.testing.assert_array_equal(trained.theta, run.samples()["theta"])
+    seen = run.samples()
+    np.testing.assert_allclose(Newton().equilibrium(trained, None, seen["inputs"]).outputs, seen["outputs"], atol=1e-12)
+    again = Experiment.from_file(run.file("experiment.toml"))
+    np.testing.assert_array_equal(again.circuit.theta, experiment.circuit.theta)
+    longer = Experiment.from_table(table | {"train": table["train"] | {"epochs": 3}}, tmp_path)
+    assert longer.run(tmp_path / "run", resume=True).record["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    "spec, what", [({"generate": "deep-restive"}, "no generator"), ({"layers": [2, 1]}, "file's name or a table"),
+                   ({"generate": "crossbar", "gian": 2}, "no option 'gian'"), ({"generate": "crossbar"}, "missing")],
+)  # fmt: skip
+def test_netlist_tables_that_are_wrong(spec, what):
+    with pytest.raises(ExperimentError, match=what):
+        _ = Experiment.from_table({"netlist": spec, "train": {"rate": 1.0}}).circuit
 
 
 class _Broken(CentredEquilibriumPropagation):

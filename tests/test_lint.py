@@ -27,7 +27,12 @@ CASES = [
     ("*@ train R1 min=1u max=10u", "error", 3, "starts at 0.001 S"),
     ("*@ input Vx", "error", 3, "no V or I source matches 'vx'"),
     ("*@ output v(nowhere)", "error", 3, "there is no node 'nowhere'"),
-    (".param k=1\n.subckt s a\n.param k=2\nR1 a 0 {k}\n.ends\nX9 a s\nR9 a 0 {k}", "warning", 5, "'k' of subcircuit 's' hides"),
+    (
+        ".param k=1\n.subckt s a\n.param k=2\nR1 a 0 {k}\n.ends\nX9 a s\nR9 a 0 {k}",
+        "warning",
+        5,
+        "'k' of subcircuit 's' hides",
+    ),
     (".param pi=3\nR9 a 0 {pi}", "warning", 3, "hides the constant"),
     (".model dd D(IS=1e-14)", "note", 3, "model 'dd' is used nowhere"),
     (".subckt s a\nR1 a 0 1\n.ends", "note", 3, "subcircuit 's' is used nowhere"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import SHIPPED, draw_inputs, draw_theta, shipped
+from circuits import LEARNING, draw_inputs, draw_theta, shipped
 
 from analogpnn import CentredEquilibriumPropagation, CoupledLearning, EquilibriumPropagation, Inject, Newton
 from analogpnn.circuit.local import measure
@@ -48,7 +48,7 @@ def cosine(a, b):
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("name", [n for n in SHIPPED if n != "nmos-xor"])
+@pytest.mark.parametrize("name", [n for n in LEARNING if n != "nmos-xor"])
 def test_equilibrium_propagation_is_of_order_1(name, seed):
     free, targets = problem(name, seed)
     exact = of_squared_error(free, targets)

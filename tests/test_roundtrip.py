@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import FOLDER, SHIPPED, draw_theta, shipped
+from circuits import FOLDER, LEARNING, SHIPPED, draw_theta, shipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,14 +35,14 @@ def test_text_to_netlist_to_text_is_the_same_bytes(name):
     assert CIRCUITS[name].netlist.with_values({}).text.encode() == data
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_writing_the_values_that_are_there_changes_nothing_but_spelling(name):
     circuit = CIRCUITS[name]
     back = again(trained_netlist(circuit, circuit.theta))
     np.testing.assert_array_equal(back.theta, circuit.theta)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 @tries
 @given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_theta_survives_the_netlist_and_the_flat_deck_bit_for_bit(name, shares):
@@ -76,7 +76,7 @@ def test_snapping_stays_within_bounds(low, high):
     assert again(trained_netlist(circuit, theta)).theta.tobytes() == theta.tobytes()
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_a_trained_netlist_differs_in_numbers_only(name):
     circuit = CIRCUITS[name]
     text = trained_netlist(circuit, draw_theta(circuit, np.random.default_rng(0)))
@@ -87,7 +87,7 @@ def test_a_trained_netlist_differs_in_numbers_only(name):
     assert all(len(a) == len(b) and sum(x != y for x, y in zip(a, b)) == 1 for a, b in changed)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", LEARNING)
 def test_what_is_written_behaves_as_what_was_trained(name):
     circuit, rng = CIRCUITS[name], np.random.default_rng(1)
     theta = circuit.snap(draw_theta(circuit, rng))

@@ -8,15 +8,45 @@ from analogpnn.devices import bjt, jfet
 from analogpnn.errors import NetlistError
 
 BIPOLAR = {
-    "bf": (20, 500), "br": (0.3, 20), "is": (1e-18, 1e-13), "nf": (0.95, 1.3), "nr": (0.95, 1.3), "vaf": (10, 200),
-    "var": (5, 50), "ikf": (1e-4, 1), "ikr": (1e-4, 1), "ise": (1e-16, 1e-12), "ne": (1.2, 2.5), "isc": (1e-16, 1e-12),
-    "nc": (1.2, 2.5), "rb": (1, 1e3), "rbm": (0.1, 1), "irb": (1e-6, 1e-3), "rc": (0.1, 100), "re": (0.01, 10),
-    "xtb": (-1, 2), "eg": (0.7, 1.3), "xti": (2, 4), "iss": (1e-17, 1e-13), "ns": (1, 1.5), "tnom": (0, 50),
-}  # fmt: skip
+    "bf": (20, 500),
+    "br": (0.3, 20),
+    "is": (1e-18, 1e-13),
+    "nf": (0.95, 1.3),
+    "nr": (0.95, 1.3),
+    "vaf": (10, 200),
+    "var": (5, 50),
+    "ikf": (1e-4, 1),
+    "ikr": (1e-4, 1),
+    "ise": (1e-16, 1e-12),
+    "ne": (1.2, 2.5),
+    "isc": (1e-16, 1e-12),
+    "nc": (1.2, 2.5),
+    "rb": (1, 1e3),
+    "rbm": (0.1, 1),
+    "irb": (1e-6, 1e-3),
+    "rc": (0.1, 100),
+    "re": (0.01, 10),
+    "xtb": (-1, 2),
+    "eg": (0.7, 1.3),
+    "xti": (2, 4),
+    "iss": (1e-17, 1e-13),
+    "ns": (1, 1.5),
+    "tnom": (0, 50),
+}
 FIELD = {
-    "vto": (-6, -0.5), "beta": (1e-5, 1e-2), "lambda": (1e-3, 0.1), "is": (1e-16, 1e-12), "rd": (1, 100), "rs": (1, 100),
-    "b": (0.5, 1.2), "pb": (0.6, 1.2), "tcv": (-1e-3, 1e-3), "bex": (-2, 1), "xti": (1, 4), "tnom": (0, 50),
-}  # fmt: skip
+    "vto": (-6, -0.5),
+    "beta": (1e-5, 1e-2),
+    "lambda": (1e-3, 0.1),
+    "is": (1e-16, 1e-12),
+    "rd": (1, 100),
+    "rs": (1, 100),
+    "b": (0.5, 1.2),
+    "pb": (0.6, 1.2),
+    "tcv": (-1e-3, 1e-3),
+    "bex": (-2, 1),
+    "xti": (1, 4),
+    "tnom": (0, 50),
+}
 
 
 def some(rng, ranges):
@@ -40,7 +70,10 @@ def deck(seed, letter, count):
         reach = 2.0 if letter == "q" else 8.0
         for node in "abc":
             ohms = 10 ** rng.uniform(1, 5)
-            lines += [f"v{node}{k} {node}x{k} 0 {rng.uniform(-reach, reach):.5g}", f"r{node}{k} {node}x{k} {node}{k} {ohms:.5g}"]
+            lines += [
+                f"v{node}{k} {node}x{k} 0 {rng.uniform(-reach, reach):.5g}",
+                f"r{node}{k} {node}x{k} {node}{k} {ohms:.5g}",
+            ]
         size = rng.choice(["", " area=2.5", " 0.5 m=3", " area=2 dtemp=10"])
         substrate = f" s{k}" if letter == "q" and rng.random() < 0.3 else ""
         if substrate:
@@ -107,7 +140,8 @@ def test_switches(ngspice):
 
 
 def test_parts_are_named_as_in_ngspice():
-    text = "t\nV1 c 0 1\nQ1 c b 0 m\nR1 c b 1k\nJ1 c b s j\nR2 s 0 1k\n.model m npn(rb=10 rc=1 re=2)\n.model j njf(rd=1 rs=1)\n"
+    models = ".model m npn(rb=10 rc=1 re=2)\n.model j njf(rd=1 rs=1)\n"
+    text = f"t\nV1 c 0 1\nQ1 c b 0 m\nR1 c b 1k\nJ1 c b s j\nR2 s 0 1k\n{models}"
     circuit = Circuit.from_netlist(Netlist.from_text(text))
     assert {"q1#base", "q1#collector", "q1#emitter", "j1#drain", "j1#source"} <= set(circuit.nodes)
 
@@ -136,10 +170,34 @@ def test_the_textbook_jfet():
 )
 def test_slopes(device):
     rng = np.random.default_rng(3)
-    values = {"is": 1e-15, "isc": 2e-15, "nfvt": 0.026, "nrvt": 0.027, "nvt": 0.026, "vt": 0.0258, "beta": 80.0, "bf": 90.0,
-              "br": 3.0, "rb": 100.0, "rbm": 10.0, "irb": 1e-5, "ivaf": 0.02, "ivar": 0.1, "iikf": 50.0, "iikr": 20.0,
-              "ile": 1e-14, "nevt": 0.04, "ilc": 1e-14, "ncvt": 0.05, "vto": -2.0, "b": 0.8, "bfac": 0.06, "lambda": 0.02,
-              "gmin": 1e-12, "m": 2.0}  # fmt: skip
+    values = {
+        "is": 1e-15,
+        "isc": 2e-15,
+        "nfvt": 0.026,
+        "nrvt": 0.027,
+        "nvt": 0.026,
+        "vt": 0.0258,
+        "beta": 80.0,
+        "bf": 90.0,
+        "br": 3.0,
+        "rb": 100.0,
+        "rbm": 10.0,
+        "irb": 1e-5,
+        "ivaf": 0.02,
+        "ivar": 0.1,
+        "iikf": 50.0,
+        "iikr": 20.0,
+        "ile": 1e-14,
+        "nevt": 0.04,
+        "ilc": 1e-14,
+        "ncvt": 0.05,
+        "vto": -2.0,
+        "b": 0.8,
+        "bfac": 0.06,
+        "lambda": 0.02,
+        "gmin": 1e-12,
+        "m": 2.0,
+    }
     for p in (1.0, -1.0):
         parameters = [{**values, "p": p}[name] for name in device.parameters]
         for _ in range(30):

@@ -84,7 +84,9 @@ def test_library_sections(tmp_path):
     path = tmp_path / "top.cir"
     path.write_text(text.format("tt"))
     cards = {card.name: card for card in flatten(Netlist.from_file(path)).cards}
-    assert cards["r1"].values["r"] == 1000 and cards["r9"].values["r"] == 9000 and cards["d1"].model.values["is"] == 1e-12
+    assert (
+        cards["r1"].values["r"] == 1000 and cards["r9"].values["r"] == 9000 and cards["d1"].model.values["is"] == 1e-12
+    )
     path.write_text(text.format("FF"))
     cards = {card.name: card for card in flatten(Netlist.from_file(path)).cards}
     assert cards["r1"].values["r"] == 500 and "r9" not in cards
@@ -206,7 +208,9 @@ R5 e 0 1k
     circuit = Circuit.from_netlist(Netlist.from_text(text))
     again = Circuit.from_netlist(Netlist.from_text(deck(circuit)))
     assert again.nodes == circuit.nodes and again.elements == circuit.elements
-    assert [c.values for c in again.flat.cards if c.letter != "e"] == [c.values for c in circuit.flat.cards if c.letter != "e"]
+    assert [c.values for c in again.flat.cards if c.letter != "e"] == [
+        c.values for c in circuit.flat.cards if c.letter != "e"
+    ]
 
 
 def test_a_parameter_called_like_a_control():

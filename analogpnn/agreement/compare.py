@@ -51,9 +51,7 @@ class Verdict:
         return self.kind not in ("differs", "fast fails")
 
 
-def compare(
-    source: str | Path | Netlist, *, trust: bool = False, allow_include: Iterable[str | Path] = ()
-) -> Verdict:
+def compare(source: str | Path | Netlist, *, trust: bool = False, allow_include: Iterable[str | Path] = ()) -> Verdict:
     """Compare the operating points that the fast engine and ngspice find.
 
     Parameters

@@ -15,7 +15,9 @@ from analogpnn.netlist.includes import decode, read_bytes
 from analogpnn.netlist.netlist import Netlist
 
 OPTIONS = ".options reltol=1e-9 vntol=1e-12 abstol=1e-15 itl1=1000"
-_ANALYSES = re.compile(r"\s*\.(op|dc|tran|ac|print|plot|save|probe|meas|measure|four|noise|tf|sens|pz|disto|step|backanno)\b", re.I)
+_ANALYSES = re.compile(
+    r"\s*\.(op|dc|tran|ac|print|plot|save|probe|meas|measure|four|noise|tf|sens|pz|disto|step|backanno)\b", re.I
+)
 _FORMAT = re.compile(r"\s*\.opt\w*\s.*filetype", re.I)
 _INCLUDE = re.compile(r"(\s*\.(?:include|inc|lib)\s+)(\"[^\"]+\"|'[^']+'|\S+)(.*)", re.I)
 _POLY = re.compile(r"a\$poly\$(.+)")

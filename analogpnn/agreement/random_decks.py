@@ -84,8 +84,17 @@ def _device(kind: str, k: int, some, rng: np.random.Generator, sources: int) -> 
     if kind == "j":
         return [f"J{k} {a} {b} {c} j{rng.integers(2)}"]
     if kind == "b":
-        law = str(rng.choice(["{g}*tanh(v({a},{b})*3)", "{g}*v({a},{b})^3", "{g}*v({c},{d})*v({a},{b})",
-                              "{g}*(v({c})>0.3 ? v({a},{b}) : 2*v({a},{b}))", "{g}*sinh(min(max(v({a},{b}),-3),3))"]))  # fmt: skip
+        law = str(
+            rng.choice(
+                [
+                    "{g}*tanh(v({a},{b})*3)",
+                    "{g}*v({a},{b})^3",
+                    "{g}*v({c},{d})*v({a},{b})",
+                    "{g}*(v({c})>0.3 ? v({a},{b}) : 2*v({a},{b}))",
+                    "{g}*sinh(min(max(v({a},{b}),-3),3))",
+                ]
+            )
+        )
         return [f"B{k} {a} {b} i={law.format(g=f'{10 ** rng.uniform(-7, -3):.3g}', a=a, b=b, c=c, d=d)}"]
     if kind == "e":  # behind a resistor
         return [f"E{k} e{k} 0 {c} {d} {gain:.3g}", f"Re{k} e{k} {a} {10 ** rng.uniform(2, 6):.4g}"]

@@ -86,7 +86,7 @@ class BlockForce(_Linear):
 
     def samples(self) -> np.ndarray:
         """(..., n_trainable): the force of every sample, for rules that look at its sign, say."""
-        return sum(a * _force(point) for a, point in self.terms)
+        return np.asarray(sum(a * _force(point) for a, point in self.terms))
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
         """Average over the batch, block by block."""

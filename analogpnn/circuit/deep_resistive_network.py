@@ -117,7 +117,7 @@ class _Plan:
         self.hidden = sum(layers[1:-1])
 
     def circuit(self, theta: np.ndarray) -> Circuit:
-        """The compiled circuit, as reading `text` would give it."""
+        """The compiled circuit, as reading `text` would give it: names and netlist are lazy stand-ins."""
         n, weights = self.layers[0], sum(a * b for a, b in self.shapes)
         n_nodes = len(self.nodes)
         sources = (*(f"vx{k}" for k in range(1, n + 1)), *(f"e{name}" for name in self.names[0]))
@@ -157,7 +157,7 @@ class _Plan:
                 zero((1, 2 * n), ground), (np.repeat([self.gain, -self.gain], n),), n_nodes + n + np.arange(2 * n),
             ),
             Group(
-                linear.RESISTOR, Lazy(*self._resistors()), columns(weights), low, high, low[None], high[None],
+                linear.RESISTOR, Lazy(*self._resistors()), columns(weights), low, high, low[None], high[None],  # type: ignore[arg-type]
                 (theta[:weights], np.ones(weights)), None,
             ),
         ]  # fmt: skip
@@ -165,7 +165,7 @@ class _Plan:
         if m:
             groups.append(
                 Group(
-                    linear.CURRENT_SOURCE, Lazy((m, self._bias)), columns(m), zero(m, ground), free, none(m), none(m),
+                    linear.CURRENT_SOURCE, Lazy((m, self._bias)), columns(m), zero(m, ground), free, none(m), none(m),  # type: ignore[arg-type]
                     (theta[weights:], np.ones(m)), None,
                 )
             )  # fmt: skip
@@ -178,7 +178,7 @@ class _Plan:
             )
             groups.append(
                 Group(
-                    diode.IDEAL_DIODE, Lazy((self.hidden, self._diode)), columns(self.hidden), p, q, p[None], q[None],
+                    diode.IDEAL_DIODE, Lazy((self.hidden, self._diode)), columns(self.hidden), p, q, p[None], q[None],  # type: ignore[arg-type]
                     values, None,
                 )
             )  # fmt: skip
@@ -200,7 +200,7 @@ class _Plan:
             at += below * above
         theta.setflags(write=False)
         made = Circuit(
-            netlist=netlist,  # type: ignore[arg-type]  (it is one in all that is asked of it)
+            netlist=netlist,  # type: ignore[arg-type]
             flat=GeneratedFlat(netlist),  # type: ignore[arg-type]
             nodes=self.nodes,
             elements=elements,  # type: ignore[arg-type]
@@ -275,10 +275,10 @@ class _Plan:
                 yield f"{name(k).upper()} {below[k // width]} {above[k % width]} {next(values)!r}"
         for k in range(self.biases):
             yield f"{self._bias(k).capitalize()} 0 {self._free(k)} DC {next(values)!r}"
-        for layer in self.names[1:-1]:
-            for k, name in enumerate(layer):
-                ends = f"0 {name}" if k < len(layer) // 2 else f"{name} 0"
-                yield f"D_{name} {ends} ideal"
+        for nodes in self.names[1:-1]:
+            for k, node in enumerate(nodes):
+                ends = f"0 {node}" if k < len(nodes) // 2 else f"{node} 0"
+                yield f"D_{node} {ends} ideal"
 
 
 def _conductance(name: str) -> Trainable:

@@ -11,7 +11,7 @@ from analogpnn.expression import Control
 from analogpnn.netlist.flat import FlatCard, Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Element:
     """One branch with one law.
 

@@ -109,7 +109,7 @@ def _resistor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if ohms is None:
         raise _error(card, f"'{card.name}' has no resistance", "write it after the two nodes: R1 a b 10k")
     a, b = card.nodes[:2]
-    if card.model is None and len(card.values) == 1 and ohms:
+    if card.model is None and len(card.values) == 1 and 0 < ohms < linear.OPEN:
         yield Element(card.name, linear.RESISTOR, a, b, (Control("v", a, b),), {"g": 1.0 / ohms}, card)
         return
     # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
@@ -270,7 +270,9 @@ def _multiplier(card: FlatCard, conditions: Conditions) -> float:
     dt = conditions.of(card) + KELVIN - 300.15
     heat = 1.0 + v.get("tc1", 0.0) * dt + v.get("tc2", 0.0) * dt * dt
     m = v.get("m", 1.0)
-    return (1.0 / heat if v.get("reciproctc") == 1 or card.letter == "r" else heat) * (1.0 / m if v.get("reciprocm") == 1 else m)
+    if v.get("reciproctc") == 1 or card.letter == "r":  # a resistance grows, so its current falls
+        heat = 1.0 / heat
+    return heat * (1.0 / m if v.get("reciprocm") == 1 else m)
 
 
 def _is_control(name: str, count: int) -> bool:

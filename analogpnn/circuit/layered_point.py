@@ -60,6 +60,10 @@ class LayeredPoint(OperatingPoint):
     feed : Feed
     """
 
+    batch: tuple[int, ...]
+    states: tuple[np.ndarray, ...]
+    feed: Feed
+
     def __init__(
         self,
         circuit: Circuit,
@@ -143,8 +147,8 @@ class LayeredPoint(OperatingPoint):
         if isinstance(self.boundary, Inject):
             a, c = self.circuit.output_numbers
             push = np.broadcast_to(self.boundary.currents, (*self.batch, len(a))).reshape(len(out), len(a))
-            np.add.at(out, (slice(None), a), push)
-            np.add.at(out, (slice(None), c), -push)
+            np.add.at(out, (slice(None), a), push)  # type: ignore[arg-type]
+            np.add.at(out, (slice(None), c), -push)  # type: ignore[arg-type]
         return out
 
     @cached_property
@@ -156,7 +160,7 @@ class LayeredPoint(OperatingPoint):
             out -= self._pushed[:, self.blocks.layers[k]]
             for d in self.blocks.diodes:
                 if d.layer == k and not d.ideal:
-                    np.add.at(out, (slice(None), d.nodes), d.sign * self._diode_law(d))
+                    np.add.at(out, (slice(None), d.nodes), d.sign * self._diode_law(d))  # type: ignore[arg-type]
             found[k] = out
         return found
 
@@ -183,7 +187,7 @@ class LayeredPoint(OperatingPoint):
             wanting = self._wanting[k].copy()
             for d in self.blocks.diodes:
                 if d.layer == k and d.ideal:
-                    np.add.at(wanting, (slice(None), d.nodes), d.sign * self._ideal_currents(d))
+                    np.add.at(wanting, (slice(None), d.nodes), d.sign * self._ideal_currents(d))  # type: ignore[arg-type]
             out[:, self.blocks.layers[k]] = wanting
         return out[:, : self.circuit.n_nodes].reshape(*self.batch, -1)
 
@@ -196,10 +200,10 @@ class LayeredPoint(OperatingPoint):
             leaving[:, b.layers[k]] += self._resistive(k)
         for d in b.diodes:
             current = self._ideal_currents(d) if d.ideal else self._diode_law(d)
-            np.add.at(leaving, (slice(None), d.rails), -d.sign * current)
+            np.add.at(leaving, (slice(None), d.rails), -d.sign * current)  # type: ignore[arg-type]
         out = np.zeros((len(leaving), len(self.circuit.sources)))
         for g in self.circuit.groups:
-            if g.device in (VOLTAGE_SOURCE, VCVS):
+            if g.device in (VOLTAGE_SOURCE, VCVS) and g.branch is not None:
                 node = np.where(g.negative == ground, g.positive, g.negative)
                 sign = np.where(g.negative == ground, -1.0, 1.0)
                 out[:, g.branch - self.circuit.n_nodes] = sign * leaving[:, node]

@@ -194,11 +194,11 @@ def _units(flat: Flat) -> Iterator[Finding]:
         if card.letter in _USUAL and value is not None and card.expression is None:
             words = card.text.split()
             match = _LETTER.match(words[3]) if len(words) > 3 else None
-            suffix = match["suffix"] if match else ""
+            suffix, at = (match["suffix"], match.start("suffix")) if match else ("", 0)
             low, high, unit = _USUAL[card.letter]
             if card.letter == "r" and suffix[:1] == "M" and suffix[:3].lower() not in ("meg", "mil"):
                 what = f"{card.name}: {words[3]} is {value:g} ohm (M is milli)"
-                yield _on(card, "warning", what, f"A megohm is written {words[3][: match.start('suffix')]}Meg.")
+                yield _on(card, "warning", what, f"A megohm is written {words[3][:at]}Meg.")
             elif card.letter == "c" and suffix in ("F", "f"):
                 what = f"{card.name}: {words[3]} is {value:g} F (F is femto)"
                 yield _on(card, "warning", what, "Leave the unit out, or write for example 1uF.")
@@ -244,7 +244,9 @@ def _lonely(flat: Flat) -> Iterator[Finding]:
         senses = card.controls if card.letter in "egs" else ()
         for node in dict.fromkeys((*card.nodes, *senses)):
             terminals.setdefault(node, []).append(card)
-    watched = {name for d in flat.directives if d.word == "output" for name in re.split(r"[(),]", " ".join(d.arguments))}
+    watched = {
+        name for d in flat.directives if d.word == "output" for name in re.split(r"[(),]", " ".join(d.arguments))
+    }
     for node, cards in terminals.items():
         if node != "0" and len(cards) == 1 and node not in watched:
             what = f"node '{node}' has one terminal only: {cards[0].name}"

@@ -45,7 +45,7 @@ def measure(op: OperatingPoint) -> Local:
         For a trainable whose device has no co-content and declares no force.
     """
     if isinstance(op, LayeredPoint):
-        return Local(*measured(op))  # type: ignore[arg-type]  (they behave as arrays)
+        return Local(*measured(op))  # type: ignore[arg-type]  # they behave as arrays
     circuit, x = op.circuit, op.unknowns
     shape = (*x.shape[:-1], circuit.n_trainable)
     voltage, current, force = (np.empty(shape, dtype=x.dtype) for _ in range(3))  # complex under a complex nudge
@@ -65,8 +65,9 @@ def measure(op: OperatingPoint) -> Local:
         name = list(group.device.parameters)[q]
         law = group.device.force_function(name)
         if law is None:
+            own = f"{group.names[places[0]]}.{name}"
             raise NetlistError(
-                f"'{group.names[places[0]]}.{name}': device '{group.device.name}' has neither co-content nor declared force",
+                f"'{own}': device '{group.device.name}' has no co-content and declares no force",
                 cure=f'declare it, Device(..., force={{"{name}": "..."}}), or train by the exact adjoint gradient',
             )
         force[..., columns] = law(*(controls or [v]), *values)[0]

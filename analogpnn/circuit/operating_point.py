@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from analogpnn.circuit.arrays import add_columns
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 
@@ -99,12 +100,12 @@ class OperatingPoint:
         for g in self.circuit.groups:
             part = currents[..., g.columns]
             for numbers, sign in ((g.positive, 1.0), (g.negative, -1.0)):
-                np.add.at(out, (..., numbers), sign * part)
+                add_columns(out, numbers, sign * part)
         if isinstance(self.boundary, Inject):
             a, b = self.circuit.output_numbers
             push = np.broadcast_to(self.boundary.currents, (*out.shape[:-1], len(a)))
-            np.add.at(out, (..., a), -push)
-            np.add.at(out, (..., b), push)
+            add_columns(out, a, -push)
+            add_columns(out, b, push)
         return out[..., : self.circuit.n_nodes]
 
     @cached_property

@@ -46,17 +46,17 @@ def force_scales(circuit) -> np.ndarray:
                 elif abs(weight[there] / value - 1.0) > 1e-9:
                     return scales  # amplifiers around a loop: no co-content, no correction
     outputs = {regions.of(int(k)) for pair in circuit.output_numbers for k in pair if regions.is_free(int(k))}
-    out = {weight.get(r) for r in outputs}
-    if len(out) != 1 or None in out:
+    out = {weight[r] for r in outputs if r in weight}
+    if len(out) != 1 or any(r not in weight for r in outputs):
         return scales  # outputs of different weights: one nudge strength can't serve them all
     (reference,) = out
     for k, t in enumerate(circuit.trainable):
         g, place = circuit.places[t.element]
         group = circuit.groups[g]
         ends = [int(group.positive[place]), int(group.negative[place])]
-        found = [weight.get(regions.of(e)) for e in ends if regions.is_free(e)]
-        if found and found[0] is not None:
-            scales[k] = found[0] / reference
+        free = [regions.of(e) for e in ends if regions.is_free(e)]
+        if free and free[0] in weight:
+            scales[k] = weight[free[0]] / reference
     return scales
 
 

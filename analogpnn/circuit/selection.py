@@ -81,7 +81,8 @@ def select_outputs(flat: Flat, numbers: Mapping[str, int]) -> tuple[tuple[str, s
             match = _OUTPUT.fullmatch(argument)
             if match is None:
                 raise _error(d, f"'{argument}' is no output", "write v(node) or v(node,node)")
-            pair = tuple("0" if n in (None, "gnd") else n for n in (g and g.lower() for g in match.groups()))
+            first, second = ("0" if name.lower() == "gnd" else name.lower() for name in match.groups(default="0"))
+            pair = (first, second)
             for node in pair:
                 if node not in numbers:
                     raise _error(d, f"there is no node '{node}'", f"nodes: {' '.join(list(numbers)[:20])}")
@@ -120,6 +121,8 @@ def select_trainables(
                             "*@ train R* min=0.1u max=10u    (conductances, in siemens)",
                         )  # fmt: skip
                 start = e.values.get(t.law_parameter, e.device.parameters[t.law_parameter])
+                if start is None:
+                    raise _error(d, f"'{e.name}' has no value for '{t.law_parameter}' to start from")
                 written = e.card.values.get(t.parameter, start)
                 if t.parameter not in e.card.values and e.card.model is not None:
                     written = e.card.model.values.get(t.parameter, start)

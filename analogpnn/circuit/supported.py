@@ -33,7 +33,10 @@ FORMS = {
     "l": ("inductor", "a value, `l=` an expression; a short at an operating point"),
     "m": ("MOSFET", "level 1; `w l m ad as pd ps nrd nrs off ic temp dtemp`"),
     "q": ("bipolar transistor", "`Q1 c b e [substrate] model [area] [off]`; Gummel-Poon at direct current"),
-    "r": ("resistor", "a value, `r=` an expression (also of voltages), a model (`rsh narrow defw l w`); `m tc1 tc2 ac scale`"),
+    "r": (
+        "resistor",
+        "a value, `r=` an expression (also of voltages), a model (`rsh narrow defw l w`); `m tc1 tc2 ac scale`",
+    ),
     "s": ("voltage-controlled switch", "`S1 a b c+ c- model [on|off]`, abrupt at vt +- vh"),
     "v": ("voltage source", "`DC`, `AC`, waveforms"),
     "w": ("current-controlled switch", "`W1 a b source model [on|off]`"),
@@ -54,7 +57,7 @@ DIFFERENCES = (
     "A switch within its hysteresis has the state it starts from (`on`, `off`). In ngspice its history in Newton's "
     "method decides, which is the same unless the switch acts on its own control.",
     "The corners of a `TABLE` are rounded as by ngspice's code model, a parabola over a tenth of the shorter segment.",
-    "`atan2`, `if()` and digits behind a suffix (`4k7`) are read; ngspice 39 knows none of them (it reads `4k7` as 4k).",
+    "`atan2`, `if()` and digits behind a suffix (`4k7`) are read; ngspice 39 has none of them.",
 )
 
 
@@ -65,14 +68,17 @@ def supported() -> str:
     lines = [
         "# What is supported",
         "",
-        "This page is written by `python -m analogpnn.circuit.supported` from the code. What is not listed is refused with"
-        " the line it stands on; nothing is ignored silently.",
+        "This page is written by `python -m analogpnn.circuit.supported` from the code. What is not listed is refused "
+        "with the line it stands on; nothing is ignored silently.",
         "",
         "## Cards",
         "",
         "| card | is | forms |",
         "|---|---|---|",
-        *(f"| `{letter.upper()}` | {FORMS[letter][0]} | {FORMS[letter][1].replace('|', chr(92) + '|')} |" for letter in sorted(LETTERS)),
+        *(
+            f"| `{letter.upper()}` | {FORMS[letter][0]} | {FORMS[letter][1].replace('|', chr(92) + '|')} |"
+            for letter in sorted(LETTERS)
+        ),
         "",
         "## Control cards",
         "",
@@ -95,7 +101,8 @@ def supported() -> str:
         "## Expressions",
         "",
         "Operators `+ - * / ** ^ % == != <> < > <= >= && || ! ?:`, names `time temper hertz`, constants "
-        f"{_words(CONSTANTS)}, functions {_words((*BUILT_IN, *CHOICE))}. In formulas of sources `x^y` is `|x|^y`, as in ngspice.",
+        f"{_words(CONSTANTS)}, functions {_words((*BUILT_IN, *CHOICE))}. "
+        "In formulas of sources `x^y` is `|x|^y`, as in ngspice.",
         "",
         "## Limits",
         "",
@@ -104,7 +111,8 @@ def supported() -> str:
         f"| elements of the flattened netlist | {MAX_ELEMENTS} |",
         f"| subcircuits inside one another | {MAX_DEPTH} |",
         f"| `.if` inside one another | {MAX_CONDITIONS} |",
-        f"| a file, and all included files | {MAX_BYTES // 1_000_000} MB each, {MAX_FILES} files, {FILE_DEPTH} inside one another |",
+        f"| a file | {MAX_BYTES // 1_000_000} MB |",
+        f"| included files | {MAX_FILES}, {FILE_DEPTH} inside one another |",
         f"| an expression | {MAX_LENGTH} characters, {EXPRESSION_DEPTH} brackets inside one another |",
         "",
         "## Where ngspice computes something else",

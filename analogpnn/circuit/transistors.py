@@ -41,33 +41,33 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
         model, card.values, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom, gmin=conditions.gmin
     )
     c, b, e = card.nodes[:3]
-    if p["collector_resistance"]:
+    if p.collector_resistance:
         c = f"{card.name}#collector"
-        yield _resistance(card, "rc", card.nodes[0], c, p["collector_resistance"])
+        yield _resistance(card, "rc", card.nodes[0], c, p.collector_resistance)
     outer = b
-    if p["base_resistance"]:
+    if p.base_resistance:
         b = f"{card.name}#base"
-    if p["emitter_resistance"]:
+    if p.emitter_resistance:
         e = f"{card.name}#emitter"
-        yield _resistance(card, "re", card.nodes[2], e, p["emitter_resistance"])
+        yield _resistance(card, "re", card.nodes[2], e, p.emitter_resistance)
     be, bc = Control("v", b, e), Control("v", b, c)
-    if b != outer and p["base"] is None:
-        yield _resistance(card, "rb", outer, b, p["base_resistance"])
-    elif b != outer:
-        law = bjt.CROWDED_BASE_RESISTANCE if p["crowded"] else bjt.BASE_RESISTANCE
-        yield Element(f"{card.name}#rb", law, outer, b, (Control("v", outer, b), be, bc), p["base"], card)
-    yield Element(card.name, bjt.TRANSPORT, c, e, (be, bc), p["transport"], card)
-    yield Element(f"{card.name}#be", bjt.BASE_JUNCTION, b, e, (be,), p["base_emitter"], card)
-    yield Element(f"{card.name}#bc", bjt.BASE_JUNCTION, b, c, (bc,), p["base_collector"], card)
-    substrate, inner = card.nodes[3] if len(card.nodes) > 3 else "0", c if p["vertical"] else b
+    if p.base_resistance and p.base is None:
+        yield _resistance(card, "rb", outer, b, p.base_resistance)
+    elif p.base is not None:
+        law = bjt.CROWDED_BASE_RESISTANCE if p.crowded else bjt.BASE_RESISTANCE
+        yield Element(f"{card.name}#rb", law, outer, b, (Control("v", outer, b), be, bc), p.base, card)
+    yield Element(card.name, bjt.TRANSPORT, c, e, (be, bc), p.transport, card)
+    yield Element(f"{card.name}#be", bjt.BASE_JUNCTION, b, e, (be,), p.base_emitter, card)
+    yield Element(f"{card.name}#bc", bjt.BASE_JUNCTION, b, c, (bc,), p.base_collector, card)
+    substrate, inner = card.nodes[3] if len(card.nodes) > 3 else "0", c if p.vertical else b
     if substrate == inner:
         return
     # An N collector (or base) lies in a P substrate, and the other way round.
-    a, k = (substrate, inner) if sign * (1.0 if p["vertical"] else -1.0) > 0 else (inner, substrate)
-    if p["substrate"]["is"]:
-        yield Element(f"{card.name}#sub", diode.DIODE, a, k, (Control("v", a, k),), p["substrate"], card)
-    elif p["substrate"]["gmin"]:
-        yield _resistance(card, "sub", a, k, 1.0 / p["substrate"]["gmin"])
+    a, k = (substrate, inner) if sign * (1.0 if p.vertical else -1.0) > 0 else (inner, substrate)
+    if p.substrate["is"]:
+        yield Element(f"{card.name}#sub", diode.DIODE, a, k, (Control("v", a, k),), p.substrate, card)
+    elif p.substrate["gmin"]:
+        yield _resistance(card, "sub", a, k, 1.0 / p.substrate["gmin"])
 
 
 def jfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
@@ -85,18 +85,16 @@ def jfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
         gmin=conditions.gmin,
     )  # fmt: skip
     d, gate, s = card.nodes[:3]
-    if p["drain_resistance"]:
+    if p.drain_resistance:
         d = f"{card.name}#drain"
-        yield _resistance(card, "rd", card.nodes[0], d, p["drain_resistance"])
-    if p["source_resistance"]:
+        yield _resistance(card, "rd", card.nodes[0], d, p.drain_resistance)
+    if p.source_resistance:
         s = f"{card.name}#source"
-        yield _resistance(card, "rs", card.nodes[2], s, p["source_resistance"])
-    yield Element(
-        card.name, jfet_.CHANNEL, d, s, (Control("v", gate, s), Control("v", d, s)), p["channel"], card
-    )
+        yield _resistance(card, "rs", card.nodes[2], s, p.source_resistance)
+    yield Element(card.name, jfet_.CHANNEL, d, s, (Control("v", gate, s), Control("v", d, s)), p.channel, card)
     for end, node in (("gs", s), ("gd", d)):
         a, k = (gate, node) if sign > 0 else (node, gate)
-        yield Element(f"{card.name}#{end}", diode.DIODE, a, k, (Control("v", a, k),), p["gate"], card)
+        yield Element(f"{card.name}#{end}", diode.DIODE, a, k, (Control("v", a, k),), p.gate, card)
 
 
 def switch(card: FlatCard, conditions: Conditions) -> Iterator[Element]:

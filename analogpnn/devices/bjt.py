@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, log, sqrt, tan
+from typing import NamedTuple
 
 from analogpnn.devices.device import Device, Junction
 from analogpnn.units import KELVIN, thermal_voltage
@@ -35,11 +36,17 @@ TRANSPORT = Device(
     units={"is": "A", "isc": "A", "nfvt": "V", "nrvt": "V", "vt": "V", "iikf": "1/A", "iikr": "1/A", "ivaf": "1/V"},
     junctions=_LIMITS,
 )
-"""From collector to emitter: (If - Ir) / qb, with qb = (1 + sqrt(1 + 4 (If/IKF + Ir/IKR))) / 2 / (1 - vbc/VAF - vbe/VAR)."""
+"""From collector to emitter: (If - Ir) / qb,
+
+qb = (1 + sqrt(1 + 4 (If/IKF + Ir/IKR))) / 2 / (1 - vbc/VAF - vbe/VAR).
+"""
 
 BASE_JUNCTION = Device(
     "bipolar base junction",
-    current=f"p*m*({junction_current('(p*v)', 'is', 'nvt')}/beta + {junction_current('(p*v)', 'ile', 'nevt')} + gmin*p*v)",
+    current=(
+        f"p*m*({junction_current('(p*v)', 'is', 'nvt')}/beta"
+        f" + {junction_current('(p*v)', 'ile', 'nevt')} + gmin*p*v)"
+    ),
     parameters={"is": None, "nvt": None, "beta": None, "ile": 0.0, "nevt": 1.0, "vt": None, "gmin": 1e-12, "p": 1.0,
                 "m": 1.0},
     units={"is": "A", "nvt": "V", "ile": "A", "nevt": "V", "vt": "V", "gmin": "S"},
@@ -80,15 +87,40 @@ CROWDED_BASE_RESISTANCE = Device(
 
 MODEL = {
     "is": 1e-16, "bf": 100.0, "nf": 1.0, "br": 1.0, "nr": 1.0, "vaf": 0.0, "va": 0.0, "var": 0.0, "vb": 0.0, "ikf": 0.0,
-    "ik": 0.0, "ikr": 0.0, "ise": 0.0, "c2": 0.0, "ne": 1.5, "isc": 0.0, "c4": 0.0, "nc": 2.0, "rb": 0.0, "rbm": None,
-    "irb": 0.0, "re": 0.0, "rc": 0.0, "eg": 1.11, "xti": 3.0, "pt": 3.0, "xtb": 0.0, "iss": None, "ns": 1.0,
-    "subs": None, "tnom": None, "tref": None, "nkf": 0.5,
+    "ik": 0.0, "ikr": 0.0, "ise": 0.0, "c2": 0.0, "ne": 1.5, "isc": 0.0, "c4": 0.0, "nc": 2.0, "rb": 0.0, "rbm": 0.0,
+    "irb": 0.0, "re": 0.0, "rc": 0.0, "eg": 1.11, "xti": 3.0, "pt": 3.0, "xtb": 0.0, "iss": 0.0, "ns": 1.0,
+    "subs": 1.0, "tnom": 27.0, "tref": 27.0, "nkf": 0.5,
 }  # fmt: skip
 SILENT = {
     "cje", "vje", "pe", "mje", "me", "tf", "xtf", "vtf", "itf", "ptf", "cjc", "vjc", "pc", "mjc", "mc", "xcjc", "tr",
     "cjs", "csub", "ccs", "vjs", "ps", "mjs", "ms", "fc", "kf", "af", "level", "vbe_max", "vbc_max", "vce_max",
     "pd_max", "ic_max", "ib_max", "te_max", "rth0", "gap1", "gap2", "tlevc",
 }  # fmt: skip
+
+
+class Parts(NamedTuple):
+    """What a card stands for: the law parameters of all parts, resistances in ohm.
+
+    Attributes
+    ----------
+    base : dict or None
+        Of the base's resistance where it depends on the current; `crowded`: by current crowding.
+    substrate : dict
+        A diode's parameters; `vertical` says that it is at the collector.
+    base_resistance : float
+        Where it is constant.
+    """
+
+    transport: dict[str, float]
+    base_emitter: dict[str, float]
+    base_collector: dict[str, float]
+    base: dict[str, float] | None
+    crowded: bool
+    substrate: dict[str, float]
+    vertical: bool
+    base_resistance: float
+    collector_resistance: float
+    emitter_resistance: float
 
 
 def parameters(
@@ -99,22 +131,15 @@ def parameters(
     celsius: float,
     tnom: float,
     gmin: float,
-) -> dict[str, dict[str, float] | float | str]:
+) -> Parts:
     """Law parameters of all parts of a transistor, from card and model.
 
     Currents and conductances grow with the area. At temperature T saturation currents are multiplied by
     f = exp((T/Tnom - 1) EG / Vt) (T/Tnom)**XTI (leakage: f**(1/N)), betas by (T/Tnom)**XTB.
-
-    Returns
-    -------
-    dict
-        ``transport``, ``base_emitter``, ``base_collector``, ``base`` (None without a base resistance), ``crowded``,
-        ``substrate`` (a diode's parameters), ``collector_resistance``, ``emitter_resistance``, ``base_resistance``
-        [ohm] where it is constant, and ``vertical``: whether the substrate's junction is at the collector.
     """
-    value = {k: model.get(k, d) for k, d in MODEL.items()}
+    value: dict[str, float] = {k: model.get(k, d) for k, d in MODEL.items()}
     area, m = instance.get("area", 1.0), instance.get("m", 1.0)
-    vertical = value["subs"] == 1 if value["subs"] is not None else sign > 0
+    vertical = model["subs"] == 1 if "subs" in model else sign > 0
     wide = {"b": instance.get("areab", area), "c": instance.get("areac", area)}
     # So ngspice 39 has it: the collector junction's saturation current grows with area times areab (or areac), which
     # are the area itself unless given; its leakage with areab alone; the substrate's with the area.
@@ -128,7 +153,8 @@ def parameters(
     leak_c = model.get("isc", value["c4"] * value["is"]) * exp(exponent / value["nc"]) / beta
     saturation = value["is"] * grow
     shared = {
-        "is": saturation * area, "isc": saturation * area * collector_area, "nfvt": value["nf"] * vt, "nrvt": value["nr"] * vt,
+        "is": saturation * area, "isc": saturation * area * collector_area,
+        "nfvt": value["nf"] * vt, "nrvt": value["nr"] * vt,
         "vt": vt, "p": sign, "m": m,
     }  # fmt: skip
     charge = {
@@ -138,30 +164,28 @@ def parameters(
     bf, br = value["bf"] * beta, value["br"] * beta
     emitter = {"ile": leak_e * area, "nevt": value["ne"] * vt}
     collector = {"ilc": leak_c * collector_area, "ncvt": value["nc"] * vt}
-    rb, rbm = value["rb"] / area, (value["rb"] if value["rbm"] is None else value["rbm"]) / area
-    base, crowded = None, value["irb"] != 0.0
+    rb, rbm = value["rb"] / area, model.get("rbm", value["rb"]) / area
+    base: dict[str, float] | None = None
+    crowded = value["irb"] != 0.0
     if rb and crowded:
         base = {**shared, **emitter, **collector, "rb": rb, "rbm": rbm, "irb": value["irb"] * area, "bf": bf, "br": br,
                 "gmin": gmin}  # fmt: skip
     elif rb and rb != rbm:
         base = {**shared, **charge, "rb": rb, "rbm": rbm}
     junction = {"vt": vt, "gmin": gmin, "p": sign, "m": m}
-    iss = value["iss"]
-    return {
-        "transport": {**shared, **charge},
-        "base_emitter": {"is": shared["is"], "nvt": shared["nfvt"], "beta": bf, **emitter, **junction},
-        "base_collector": {"is": shared["isc"], "nvt": shared["nrvt"], "beta": br, "ile": collector["ilc"],
-                           "nevt": collector["ncvt"], **junction},
-        "base": base,
-        "crowded": crowded,
-        "substrate": {
-            "is": 0.0 if iss is None else m * iss * grow * area, "nvt": value["ns"] * vt, "gmin": m * gmin,
-        },
-        "vertical": vertical,
-        "base_resistance": rb / m,
-        "collector_resistance": value["rc"] / area / m,
-        "emitter_resistance": value["re"] / area / m,
-    }  # fmt: skip
+    return Parts(
+        transport={**shared, **charge},
+        base_emitter={"is": shared["is"], "nvt": shared["nfvt"], "beta": bf, **emitter, **junction},
+        base_collector={"is": shared["isc"], "nvt": shared["nrvt"], "beta": br, "ile": collector["ilc"],
+                        "nevt": collector["ncvt"], **junction},
+        base=base,
+        crowded=crowded,
+        substrate={"is": m * value["iss"] * grow * area, "nvt": value["ns"] * vt, "gmin": m * gmin},
+        vertical=vertical,
+        base_resistance=rb / m,
+        collector_resistance=value["rc"] / area / m,
+        emitter_resistance=value["re"] / area / m,
+    )  # fmt: skip
 
 
 def _inverse(x: float) -> float:

@@ -39,7 +39,7 @@ BREAKDOWN_DIODE = Device(
 IDEAL_DIODE = Device(
     "ideal diode", DIODE.current, parameters=_COMMON, units=_UNITS, force=_FORCE, junctions=DIODE.junctions
 )
-"""No drop or no current (complementarity) where the layered engine solves it; elsewhere the sharp diode of its model."""
+"""No drop or no current (complementarity) where the layered engine solves it, else the sharp diode of its model."""
 
 MODEL = {
     "is": 1e-14, "js": 1e-14, "n": 1.0, "rs": 0.0, "trs": 0.0, "trs1": 0.0, "trs2": 0.0, "eg": 1.11, "xti": 3.0,

@@ -7,6 +7,8 @@ sympy's own `lambdify` returns a scalar for a constant derivative and evaluates 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy
@@ -91,10 +93,21 @@ def source(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr])
     return "\n".join(lines)
 
 
-def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> Callable:
-    """One function returning a tuple of arrays, each of the arguments' broadcast shape.
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A generated function; `text` is its source, to print and read."""
 
-    The attribute ``text`` holds the generated source, to print and read.
+    law: Callable[..., tuple]
+    text: str
+
+    def __call__(self, *values: Any) -> tuple[np.ndarray, ...]:
+        shape = np.broadcast_shapes(*(np.shape(v) for v in values))
+        with np.errstate(all="ignore"):
+            return tuple(np.broadcast_to(r, shape) if np.shape(r) != shape else r for r in self.law(*values))
+
+
+def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> Generated:
+    """One function returning a tuple of arrays, each of the arguments' broadcast shape.
 
     Examples
     --------
@@ -107,12 +120,4 @@ def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[symp
     namespace: dict = {"numpy": np}
     # The text was printed by sympy from an expression tree; nothing a user typed is compiled.
     exec(compile(text, "<generated law>", "exec"), namespace)
-    law = namespace["law"]
-
-    def evaluate(*values):
-        shape = np.broadcast_shapes(*(np.shape(v) for v in values))
-        with np.errstate(all="ignore"):
-            return tuple(np.broadcast_to(r, shape) if np.shape(r) != shape else r for r in law(*values))
-
-    evaluate.text = text
-    return evaluate
+    return Generated(namespace["law"], text)

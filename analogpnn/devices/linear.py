@@ -16,7 +16,7 @@ INDUCTOR = Device("inductor", voltage="0*l", charge="l*i", parameters={"l": None
 
 BEHAVIOURAL_CAPACITOR = Device("behavioural capacitor", current="0*v", charge="0*v")
 BEHAVIOURAL_INDUCTOR = Device("behavioural inductor", voltage="0", controls=())
-"""A capacitor or an inductor whose value is a formula: known at an operating point only, where it is open or a short."""
+"""A capacitor or an inductor whose value is a formula: known at an operating point only, as open or as a short."""
 
 VOLTAGE_SOURCE = Device("voltage source", voltage="dc", parameters={"dc": 0.0}, units={"dc": "V"}, controls=())
 CURRENT_SOURCE = Device(

@@ -177,4 +177,5 @@ def parameters(
         "vto": vto, "kp": kp, "gamma": p["gamma"], "phi": phi, "lambda": p["lambda"],
         "w": w, "leff": l - 2 * p["ld"], "p": sign, "m": m,
     }  # fmt: skip
-    return Parts(channel, {"drain": {"is": m * drain, **junction}, "source": {"is": m * source, **junction}}, resistance)
+    bulk = {"drain": {"is": m * drain, **junction}, "source": {"is": m * source, **junction}}
+    return Parts(channel, bulk, resistance)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 from numpy.typing import ArrayLike
 
+from analogpnn.circuit.arrays import add_columns
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.devices.diode import IDEAL_DIODE
@@ -82,8 +83,8 @@ def gradient(
     right = np.zeros((samples, n + 1))
     a, b = circuit.output_numbers
     slope = np.broadcast_to(slope, op.outputs.shape).reshape(samples, -1)
-    np.add.at(right, (slice(None), a), slope)
-    np.add.at(right, (slice(None), b), -slope)
+    add_columns(right, a, slope)
+    add_columns(right, b, -slope)
     multipliers = np.zeros((samples, n + 1))
     multipliers[:, :n] = solve_transposed(circuit, x, parameters, right[:, :n])
     return float(np.mean(value)), pull_back(circuit, x, parameters, multipliers)

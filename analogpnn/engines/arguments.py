@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -34,11 +32,13 @@ def prepare_drive(
     if not isinstance(boundary, Free):
         if not circuit.n_outputs:
             raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
-        name = "voltages" if isinstance(boundary, Clamp) else "currents"
-        values = _array(name, getattr(boundary, name), circuit.n_outputs, "outputs")
-        boundary = replace(boundary, **{name: values})
+        if isinstance(boundary, Clamp):
+            values = _array("voltages", boundary.voltages, circuit.n_outputs, "outputs")
+            boundary = Clamp(values)
+        else:
+            values = _array("currents", boundary.currents, circuit.n_outputs, "outputs")
+            boundary = Inject(values)
         shapes.append(values.shape[:-1])
-    assert isinstance(boundary, Free | Clamp | Inject)
     try:
         batch = np.broadcast_shapes(*shapes)
     except ValueError:

@@ -172,5 +172,5 @@ class Bench:
         return np.random.default_rng([int(self.seed), PURPOSES.index(purpose)])
 
 
-def _positive(factor: np.ndarray) -> np.ndarray:
+def _positive(factor: Any) -> np.ndarray:
     return np.maximum(factor, 0.01)

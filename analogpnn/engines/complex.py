@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
+from analogpnn.circuit.arrays import add_columns
 from analogpnn.circuit.boundary import Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
@@ -65,8 +66,8 @@ def equilibrium(circuit: Circuit, theta, inputs, boundary: Inject, free: Operati
     a, b = circuit.output_numbers
     push = np.zeros((len(x), n + 1), dtype=complex)
     flat_currents = np.broadcast_to(currents, (*batch, circuit.n_outputs)).reshape(len(x), -1)
-    np.add.at(push, (slice(None), a), flat_currents)
-    np.add.at(push, (slice(None), b), -flat_currents)
+    add_columns(push, a, flat_currents)
+    add_columns(push, b, -flat_currents)
     done, stride = 0.0, 1.0
     while done < 1.0:
         share = min(1.0, done + stride)
@@ -111,8 +112,8 @@ def _residual(circuit: Circuit, x: np.ndarray, parameters) -> np.ndarray:
         else:
             through = x[:, g.branch]
             out[:, g.branch] = x[:, g.positive] - x[:, g.negative] - law
-        np.add.at(out, (slice(None), g.positive), through)
-        np.add.at(out, (slice(None), g.negative), -through)
+        add_columns(out, g.positive, through)
+        add_columns(out, g.negative, -through)
     return out
 
 
@@ -124,7 +125,7 @@ def _solve(circuit: Circuit, x: np.ndarray, parameters, right: np.ndarray) -> np
     rows, columns, values = rows[keep], columns[keep], values[:, keep]
     if n <= DENSE_LIMIT:
         matrix = np.zeros((len(x), n * n), dtype=complex)
-        np.add.at(matrix, (slice(None), rows * n + columns), values)
+        add_columns(matrix, rows * n + columns, values)
         try:
             return np.linalg.solve(matrix.reshape(-1, n, n), right[..., None])[..., 0]
         except np.linalg.LinAlgError:

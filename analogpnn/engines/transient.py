@@ -113,10 +113,12 @@ class Transient:
             No operating point, or a step that became too small.
         """
         times, step = sample_times(stop, step, times)
-        shape = None
+        fixed: ArrayLike | None
         if callable(inputs):
             shape = np.broadcast_shapes(np.shape(inputs(0.0)), (circuit.n_inputs,))[:-1]
-        fixed = np.zeros((*shape, circuit.n_inputs)) if shape is not None else inputs
+            fixed = np.zeros((*shape, circuit.n_inputs))
+        else:
+            fixed = inputs
         theta, fixed, boundary, batch = prepare(circuit, theta, fixed, boundary)
         if not isinstance(initial, str):
             given = initial.node_voltages if isinstance(initial, OperatingPoint) else np.asarray(initial, dtype=float)
@@ -139,9 +141,13 @@ class Transient:
                 driven = _flat(fixed, batch)[rows]
             sources = Sources(circuit, member, driven, len(rows), step, stop)
             integrator = self._integrator(circuit, member, sources, _part(boundary, batch, rows), stop)
-            begin = initial if isinstance(initial, str) else _flat(_unknowns(initial), batch)[rows]
-            if isinstance(initial, OperatingPoint):
-                begin = _unknowns_as_op(initial, begin)
+            begin: str | np.ndarray | OperatingPoint
+            if isinstance(initial, str):
+                begin = initial
+            else:
+                begin = _flat(_unknowns(initial), batch)[rows]
+                if isinstance(initial, OperatingPoint):
+                    begin = _unknowns_as_op(initial, begin)
             state, charges = start(integrator.dynamics, member, begin, _part(boundary, batch, rows), len(rows))
             found, _ = integrator.run(state, sources.corners(corners), stop, times, charges)
             out[rows] = found

@@ -126,7 +126,8 @@ def _is_a(value: Any, kinds: tuple[type, ...]) -> bool:
 
 def _example(name: str) -> str | None:
     return {
-        "netlist": 'netlist = "iris.cir", relative to this file, or {generate = "deep-resistive-network", layers = [4, 9, 3]}.',
+        "netlist": 'netlist = "iris.cir", relative to this file, '
+        'or {generate = "deep-resistive-network", layers = [4, 9, 3]}.',
         "train": "[train] with at least rate = 1e-8.",
         "rate": "rate = 1e-8, or a table as {R1_* = 1e-8, R2_* = 1e-9}.",
         "rule": 'rule = "coupled-learning", or {name = "coupled-learning", eta = 0.1}.',

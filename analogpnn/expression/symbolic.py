@@ -288,7 +288,9 @@ class _Reader:
                 raise unknown_function(node)
             require(node, *BUILT_IN[node.function][:2])
             arguments = [self.number(n) for n in node.arguments]
-            if all(x.is_number for x in arguments):  # in floating point: sympy would give floor(exp(1e6)) digit by digit
+            if all(
+                x.is_number for x in arguments
+            ):  # in floating point: sympy would give floor(exp(1e6)) digit by digit
                 name = {"pow": "pwr", "pwr": "pow"}.get(node.function, node.function)
                 if name == "pow":  # |x|^y with the sign of x
                     x, y = map(float, arguments)

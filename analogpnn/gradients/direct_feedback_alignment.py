@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analogpnn.circuit.arrays import add_columns
 from analogpnn.gradients.cascade import direct_feedback, find_buffers
 from analogpnn.gradients.method import Estimate, Memory
 from analogpnn.learning.costs import Cost, SquaredError
@@ -76,8 +77,8 @@ def stages_backward(circuit, op, buffers, slope, error, *, linear: bool = False)
     right = np.zeros_like(x)
     a, b = circuit.output_numbers
     for first, second, pull in ((a, b, slope), (buffers.positive, buffers.negative, error)):
-        np.add.at(right, (slice(None), first), pull)
-        np.add.at(right, (slice(None), second), -pull)
+        add_columns(right, first, pull)
+        add_columns(right, second, -pull)
     multipliers = np.zeros_like(x)
     at = np.zeros_like(x) if linear else x
     multipliers[:, :n] = adjoint.solve_transposed(circuit, at, cut, right[:, :n])

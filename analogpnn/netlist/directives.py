@@ -1,6 +1,7 @@
 """Directives: comments that SPICE skips and this package reads, ``*@ word arguments name=value``.
 
-``*@ input Vx*``, ``*@ output v(a) v(a,b)``, ``*@ train R* min=0.1u max=10u``, ``*@ task name key=value``, ``*@ ideal D*``.
+``*@ input Vx*``, ``*@ output v(a) v(a,b)``, ``*@ train R* min=0.1u max=10u``, ``*@ task name key=value``,
+``*@ ideal D*``.
 """
 
 from __future__ import annotations

@@ -55,24 +55,22 @@ def _unsupported(element: Element, letter: str) -> NetlistError:
     if letter in _UNSUPPORTED:
         what += f": {_UNSUPPORTED[letter]} are not supported"
     known = " ".join(sorted(letter.upper() for letter in (*_READERS, "x")))
-    return element.card.error(what, 0, f"known cards: {known}; a device of your own is instantiated as X1 h1 0 diode ...")
+    return element.card.error(
+        what, 0, f"known cards: {known}; a device of your own is instantiated as X1 h1 0 diode ..."
+    )
 
 
 def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
     """R, C, L: a value, ``r=value``, an expression, a model name."""
     letter = element.text[0]
     words, assigned = element.parts()
-    if len(words) == 4 and not assigned and words[3][0] in "123456789" and not _RKM.search(words[3]):
-        try:  # by far the most common card
-            values = {letter: parse_number(words[3])}
-        except ValueError:
-            pass
-        else:
-            card, name = element.card, words[0]
+    if len(words) == 4 and not assigned and words[3][0] in "123456789":
+        value = _plain(words[3])
+        if value is not None:  # by far the most common card
+            card, name, node = element.card, words[0], instance.node
             return FlatCard(
-                instance.element(name) if instance.path else name, letter,
-                (instance.node(words[1]), instance.node(words[2])), values,
-                path=card.source.path, line=card.line, text=card.text,
+                instance.element(name) if instance.path else name, letter, (node(words[1]), node(words[2])),
+                {letter: value}, path=card.source.path, line=card.line, text=card.text,
             )  # fmt: skip
     nodes = nodes_of(element, instance, words, 2, "" if assigned or len(words) > 3 else "a value")
     values, extra = instance.values(element, _PARAMETERS[letter], (letter,)) if assigned else ({}, [])
@@ -98,11 +96,11 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
             notes.append(f"line {element.card.line}: {text} has digits after its suffix, which ngspice drops")
         if at is None and text[0].isalpha() and text not in instance.scope.names:
             _refuse_word(element, instance, text, words.index(text))
-        value = instance.number_or_tree(element, text, at)
-        if isinstance(value, float):
-            values[letter] = value * values.pop("scale", 1.0)
+        given_value = instance.number_or_tree(element, text, at)
+        if isinstance(given_value, float):
+            values[letter] = given_value * values.pop("scale", 1.0)
         else:
-            expression, bound = instance.bind(value, element, text, at)
+            expression, bound = instance.bind(given_value, element, text, at)
             values |= bound
     elif model is not None:
         values[letter] = _from_model(element, letter, model, values)
@@ -112,6 +110,19 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
         values["r"] = SMALLEST_R
         notes.append(f"line {element.card.line}: {words[0]} is 0 ohm; taken as {SMALLEST_R} ohm, as in ngspice")
     return flat_card(element, instance, words, nodes, values, model=model, expression=expression)
+
+
+def _plain(text: str) -> float | None:
+    """A number without anything to remark on it, or None."""
+    try:
+        if text.isascii() and "_" not in text:
+            return float(text)
+    except ValueError:
+        pass
+    try:
+        return None if _RKM.search(text) else parse_number(text)
+    except ValueError:
+        return None
 
 
 def _refuse_word(element: Element, instance: Instance, text: str, k: int) -> None:
@@ -142,7 +153,6 @@ def _from_model(element: Element, letter: str, model: Model, values: dict[str, f
 def _source(element: Element, instance: Instance, notes: list[str]) -> FlatCard:
     words, nodes, values, waveform = read_source(element, instance)
     return flat_card(element, instance, words, nodes, values, waveform=waveform)
-
 
 
 _READERS = {

@@ -211,7 +211,9 @@ class _Flattening:
         multiplier = instance.multiplier
         if multiplier != 1.0:
             line = element.card.line
-            self.notes.append(f"line {line}: {words[0]} is multiplied by the m of its instance; ngspice 39 drops that m")
+            self.notes.append(
+                f"line {line}: {words[0]} is multiplied by the m of its instance; ngspice 39 drops that m"
+            )
         if "m" in values and "m" not in body.formals:
             multiplier *= values.pop("m")
         path = instance.prefix + words[0]

@@ -150,6 +150,8 @@ class Reading:
             self.read(Source(str(Path(card.path).parent / name), self.texts[key], included=True), section)
         except NetlistError as error:
             if error.line is None:  # no such section: it is this card that asks for it
-                raise card.error(f"{error.what} in {name}", card.text.lower().rfind(section or ""), error.cure) from None
+                raise card.error(
+                    f"{error.what} in {name}", card.text.lower().rfind(section or ""), error.cure
+                ) from None
             raise
         self.open_.pop()

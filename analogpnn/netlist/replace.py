@@ -91,10 +91,10 @@ def _edit(element: Element, parameter: str, text: str, parts: Structure) -> tupl
     if place is not None:
         return card, place[1], place[1] + len(place[0]), text
     if letter in _INSTANCE and parameter not in _INSTANCE[letter]:
-        place = {"m": 5, "d": 3, "j": 4, "s": 5, "w": 4}.get(letter, 4)
+        model = {"m": 5, "d": 3, "j": 4, "s": 5, "w": 4}.get(letter, 4)
         if letter == "q" and words[4][0] not in parts.top.models and len(words) > 5:
-            place = 5  # a substrate node in between
-        return _of_model(element, words[place][0], parameter, text, parts)
+            model = 5  # a substrate node in between
+        return _of_model(element, words[model][0], parameter, text, parts)
     return card, len(card.text), len(card.text), f" {parameter}={text}"
 
 

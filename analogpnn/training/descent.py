@@ -38,8 +38,9 @@ class Descent:
         self._single: Any = None
         self.theta = _locked(self._own)
         blocks = getattr(circuit, "blocks", None)
-        simple = blocks is not None and isinstance(stepper, Plain) and write is None
-        self._paces = _paces(circuit, blocks, rate) if simple else None
+        self._paces: dict[int, tuple[float, float, float]] | None = None
+        if blocks is not None and isinstance(stepper, Plain) and write is None:
+            self._paces = _paces(circuit, blocks, rate)
 
     def step(self, memory: Any, update: Any, direct: bool = False) -> tuple[np.ndarray, Any, int | None]:
         """``theta <- clip(theta + step(rate, update))``: theta, the stepper's memory, how many trainables changed.
@@ -65,6 +66,7 @@ class Descent:
         from analogpnn.engines.layered import kernels, sums
 
         blocks: Blocks = self.circuit.blocks
+        assert self._paces is not None
         known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         changed = 0
         for part in update.parts:

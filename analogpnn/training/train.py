@@ -271,7 +271,8 @@ def _names(trainable: Any) -> list[str]:
     """What tells one circuit's trainables from another's: all names, or of very many how many and some."""
     if len(trainable) <= MANY:
         return [t.name for t in trainable]
-    return [f"{len(trainable)} trainables", *(trainable[k].name for k in range(0, len(trainable), MANY)), trainable[-1].name]
+    some = (trainable[k].name for k in range(0, len(trainable), MANY))
+    return [f"{len(trainable)} trainables", *some, trainable[-1].name]
 
 
 def _fresh(run: _Run, seed: int, kind: Any) -> Checkpoint:

@@ -99,13 +99,15 @@ def settle(
     if not known.ready:
         known.ready.append(_Ready(circuit, blocks, known))
     samples = int(np.prod(batch))
-    warm = isinstance(start, LayeredPoint) and start.circuit is circuit and start.batch == batch
-    if warm and start.theta is theta and start.inputs is inputs and not theta.flags.writeable:  # type: ignore[union-attr]
-        feed = start.feed  # type: ignore[union-attr]
+    warm = None
+    if isinstance(start, LayeredPoint) and start.circuit is circuit and start.batch == batch:
+        warm = start
+    if warm is not None and warm.theta is theta and warm.inputs is inputs and not theta.flags.writeable:
+        feed = warm.feed
     else:
         feed = _feed(circuit, blocks, known, theta, inputs, samples, kind)
-    if warm:
-        states = [np.asarray(v, dtype=kind) for v in start.states]  # type: ignore[union-attr]
+    if warm is not None:
+        states = [np.asarray(v, dtype=kind) for v in warm.states]
     else:
         states = [np.zeros((samples, len(nodes)), kind) for nodes in blocks.layers[blocks.n_held :]]
     _Sweep(circuit, blocks, known.ready[0], feed, boundary, batch, inputs, samples, kind).run(states, options.sweeps)
@@ -224,7 +226,7 @@ class _Sweep:
             own = self.fixed[layer - first] = self.fixed[layer - first].copy()
             for nodes, sign in zip(ends, (1, -1)):
                 mine = blocks.layer_of[nodes] == layer
-                np.add.at(own, (slice(None), blocks.place_of[nodes[mine]]), sign * push[:, mine])
+                np.add.at(own, (slice(None), blocks.place_of[nodes[mine]]), sign * push[:, mine])  # type: ignore[arg-type]
 
     def _update(self, k: int, states: list[np.ndarray]) -> np.ndarray:
         into = self.fixed[k]
@@ -283,7 +285,7 @@ class _Sweep:
         w = self.ready.upward
         open_ = [x or (np.full((1, len(t)), -np.inf, kind), np.full((1, len(t)), np.inf, kind))
                  for x, t in zip(self.limits, self.totals)]  # fmt: skip
-        failed = settle_pair(
+        failed = settle_pair(  # type: ignore[call-arg]
             w, self.fixed[i], self.fixed[j], self.inverse[i], self.inverse[j], *open_[i], *open_[j], sweeps,
             MOST_SWEEPS, tolerance, states[i], states[j],
         )  # fmt: skip
@@ -336,8 +338,8 @@ def _limits(d: Diodes, rails: np.ndarray, count: int, circuit: Circuit):
     low = np.full((len(rails), count), -np.inf, rails.dtype)
     high = np.full((len(rails), count), np.inf, rails.dtype)
     up = d.sign > 0
-    np.minimum.at(high, (slice(None), d.nodes[up]), rails[:, up])
-    np.maximum.at(low, (slice(None), d.nodes[~up]), rails[:, ~up])
+    np.minimum.at(high, (slice(None), d.nodes[up]), rails[:, up])  # type: ignore[arg-type]
+    np.maximum.at(low, (slice(None), d.nodes[~up]), rails[:, ~up])  # type: ignore[arg-type]
     if np.any(low > high):
         raise NetlistError(
             "two ideal diodes in series short two sources: a node is to be above one rail and below a lower one",

@@ -13,6 +13,7 @@ from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.circuit.sweep import Sweep, sweep
+from analogpnn.circuit.waveforms import Waveforms
 from analogpnn.engines.arguments import prepare
 from analogpnn.engines.ngspice import pool, words
 from analogpnn.errors import AnalogError, ConvergenceError, SimulatorError
@@ -148,6 +149,33 @@ class Ngspice:
         unknowns = found.reshape(*batch, circuit.n_unknowns)
         volts, amps = unknowns[..., : circuit.n_nodes], unknowns[..., circuit.n_nodes :]
         return OperatingPoint(circuit, theta, inputs, boundary, volts, amps)
+
+    def simulate(
+        self,
+        circuit: Circuit,
+        theta: np.ndarray | None = None,
+        inputs: np.ndarray | None = None,
+        *,
+        stop: float,
+        step: float | None = None,
+        times: np.ndarray | None = None,
+        initial: str = "op",
+        boundary: Boundary = Free(),  # noqa: B008  (frozen, without fields)
+        max_step: float = 0.0,
+        **options: float,
+    ) -> Waveforms:
+        """A transient at given times; arguments as of `Transient.simulate`.
+
+        Parameters
+        ----------
+        max_step : float
+            Longest step of ngspice [s]; a 4000th of the run by default.
+        **options
+            ngspice's own (reltol, trtol, ...), in place of the tight ones that are the default here.
+        """
+        from analogpnn.engines.ngspice import transient
+
+        return transient.simulate(self, circuit, theta, inputs, stop, step, times, initial, boundary, max_step, options)
 
     def _jobs(self, circuit: Circuit, theta: np.ndarray, batch: tuple[int, ...]):
         """(theta of one deck, numbers of its samples), cut so that all workers have something to do."""

@@ -157,7 +157,8 @@ def plain_ode(dynamics: Dynamics, stop: float) -> PlainOde:
             follow = -np.linalg.solve(a_aa, a_ad)
             follow_b = -np.linalg.solve(a_aa.T, a_da.T).T
         except np.linalg.LinAlgError:
-            raise NetlistError("the nodes without capacitors are not determined by the others", path=path, cure=cure) from None
+            what = "the nodes without capacitors are not determined by the others"
+            raise NetlistError(what, path=path, cure=cure) from None
         reduced = reduced + a_da @ follow
     own = sk.own
     feed = np.asarray((dynamics.feed[free] - matrix.to_known @ dynamics.known).todense())
@@ -205,7 +206,7 @@ def solve_ivp(
     for start, end in zip(edges[:-1], edges[1:]):
         here = times[(times > start) & (times <= end)] if start else times[times <= end]
         answer = scipy.integrate.solve_ivp(
-            ode.rate, (start, end), x, method=method, rtol=rtol, atol=atol, t_eval=[*here, end], **options
+            ode.rate, (start, end), x, method=method, rtol=rtol, atol=atol, t_eval=np.union1d(here, [end]), **options
         )
         if not answer.success:
             raise ConvergenceError(f"SciPy gave up: {answer.message}", path=circuit.path)

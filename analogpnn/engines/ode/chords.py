@@ -58,9 +58,7 @@ class Chords:
     def currents(self, u: np.ndarray):
         """Port currents (B, n_out), and the slopes of every element."""
         laws, total, slopes = self.laws, None, []
-        for g, (controls, values, out) in enumerate(
-            zip(laws.element_controls(u), laws.parameters, laws.sum_out)
-        ):
+        for g, (controls, values, out) in enumerate(zip(laws.element_controls(u), laws.parameters, laws.sum_out)):
             value, *d = laws.groups[g].device.law(*controls, *values)
             part = _apply(value, out)
             total = part if total is None else total + part
@@ -126,10 +124,9 @@ class Chords:
 
     def times(self, slopes, u: np.ndarray) -> np.ndarray:
         """D u, without forming D."""
-        total = None
+        total = np.zeros((len(u), self.laws.ports.n_out))
         for d, controls, out in zip(slopes, self.laws.element_controls(u), self.laws.sum_out):
-            part = _apply(sum(s * c for s, c in zip(d, controls)), out)
-            total = part if total is None else total + part
+            total += _apply(sum(s * c for s, c in zip(d, controls)), out)
         return total
 
     def _matrix(self, z, slopes):
@@ -145,7 +142,8 @@ class Chords:
             old = team.members[self.stale[rows[team.members]]]
             if not len(old):
                 continue
-            m = self._matrix(team.level.z, [[np.broadcast_to(d, (len(rows), d.shape[-1]))[old] for d in ds] for ds in slopes])
+            stale = [[np.broadcast_to(d, (len(rows), d.shape[-1]))[old] for d in ds] for ds in slopes]
+            m = self._matrix(team.level.z, stale)
             m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
             try:
                 self.inverses[rows[old]] = np.linalg.inv(m)

@@ -137,8 +137,9 @@ def _build(circuit: Circuit, clamped: bool) -> Skeleton:
     everything = range(len(circuit.groups))
     nonlinear = tuple(k for k in everything if k in moving or not circuit.groups[k].device.is_affine)
     own = replace(own, nonlinear=nonlinear, affine=tuple(k for k in everything if k not in nonlinear))
-    origins: list[int | None] = [k for k, g in enumerate(circuit.groups) if g.device.charge_expression != 0]
-    extra = [_companion(circuit.groups[k], circuit.n_unknowns) for k in origins]
+    charged = [k for k, g in enumerate(circuit.groups) if g.device.charge_expression != 0]
+    origins: list[int | None] = [*charged]
+    extra = [_companion(circuit.groups[k], circuit.n_unknowns) for k in charged]
     for group in diode_charges(circuit):
         origins.append(None)
         extra.append(_companion(group, circuit.n_unknowns))

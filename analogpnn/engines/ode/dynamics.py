@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from analogpnn.circuit.circuit import Circuit
-from analogpnn.devices import linear
 from analogpnn.engines.fast.assembly import right_hand_side
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.ode.companion import skeleton
@@ -44,7 +43,7 @@ class Dynamics:
         for k in sources.groups:
             self._silent[k][0] = np.zeros_like(self._silent[k][0])
         self._imposed = (currents, voltages)
-        self._static = None
+        self._static: np.ndarray | None = None
         self.feed = self._feed()
         self.known = self._known_map()
         self.laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 0.0))
@@ -60,12 +59,15 @@ class Dynamics:
 
     def _feed(self) -> sp.csr_matrix:
         """(n + 1, n_sources): how the sources' values enter b."""
-        rows, columns, values, first = [], [], [], 0
+        rows: list[np.ndarray] = []
+        columns: list[np.ndarray] = []
+        values: list[np.ndarray] = []
+        first = 0
         for k in self.sources.groups:
             g = self.circuit.groups[k]
             place = first + np.arange(len(g.names))
             first += len(g.names)
-            if g.device is linear.VOLTAGE_SOURCE:
+            if g.branch is not None:
                 rows.append(g.branch)
                 columns.append(place)
                 values.append(np.ones(len(place)))
@@ -76,7 +78,7 @@ class Dynamics:
                 values += [-m, m]
         if not rows:
             return sp.csr_matrix((self.n + 1, 0))
-        r, c, v = map(np.concatenate, (rows, columns, values))
+        r, c, v = np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
         keep = r != self.circuit.n_unknowns
         return sp.csr_matrix((v[keep], (r[keep], c[keep])), shape=(self.n + 1, first))
 
@@ -90,9 +92,7 @@ class Dynamics:
                 break
             first += len(self.circuit.groups[k].names)
         count = len(own.known_nodes)
-        return sp.csr_matrix(
-            (own.known_signs, (np.arange(count), first + places)), shape=(count, self.feed.shape[1])
-        )
+        return sp.csr_matrix((own.known_signs, (np.arange(count), first + places)), shape=(count, self.feed.shape[1]))
 
     def static(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """b without the sources, (1 or len(rows), n + 1)."""

@@ -166,8 +166,8 @@ class Integrator:
                 exact = self._complete(state, self.everyone, np.full(self.batch, start))
             recorder.start(start, exact)
             charges = exact = None
-            asked = recorder.next[0] < len(times) and times[recorder.next[0]] < end
-            largest = min(self.longest, (end - start) / (8 if asked else 2))
+            asked = times[(times > start) & (times < end)]
+            largest = min(self.longest, (end - start) / (8 if len(asked) else 2))
             if first is None:
                 first = self._first_steps(state, end - start)
             ladder = Ladder(start, end, largest, first)
@@ -177,7 +177,7 @@ class Integrator:
         self.counts.factorisations = self.dynamics.factorisations
         return recorder.samples, state
 
-    def _stretch(self, state: State, ladder: Ladder, recorder: Recorder, asked: bool) -> None:
+    def _stretch(self, state: State, ladder: Ladder, recorder: Recorder, asked: np.ndarray) -> None:
         """Take every sample to the end of the stretch; `state` is changed in place."""
         self.history.start(ladder.start, ladder.length, state.u, state.x[:, self.watched])
         self.stage.chords.stale[:] = True
@@ -209,8 +209,11 @@ class Integrator:
 
     # -- one step ------------------------------------------------------------------------------------------
 
-    def _step(self, state: State, ladder: Ladder, rows: np.ndarray, ends: np.ndarray, asked: bool):
-        """States at `ends` and each sample's error as a multiple of what is allowed (infinite: a stage failed)."""
+    def _step(self, state: State, ladder: Ladder, rows: np.ndarray, ends: np.ndarray, asked: np.ndarray):
+        """States at `ends` and each sample's error as a multiple of what is allowed (infinite: a stage failed).
+
+        Where samples are asked for in this step or next to it, the error of interpolating counts as well.
+        """
         m, a, dynamics = self.method, self.method.a, self.dynamics
         h, t = ladder.steps[rows], ladder.times[rows]
         rates = 1.0 / (m.gamma * h)
@@ -247,10 +250,11 @@ class Integrator:
         now, before = x[:, self.watched], state.x[:, self.watched]
         allowed = self.accuracy.rtol * np.maximum(np.abs(now), np.abs(before)) + self.absolute
         error = np.abs(estimate[:, self.watched])
-        if asked:
+        near = np.searchsorted(asked, ends + h) > np.searchsorted(asked, t - h)
+        near &= self.history.count[rows] >= self.history.size
+        if near.any():
             predicted = np.matmul(guess.weights[:, -1, None, :], self.history.values[1][rows])[:, 0, :]
-            known = self.history.count[rows] >= self.history.size
-            error = np.maximum(error, SHARE * np.abs(now - predicted) * known[:, None])
+            error = np.maximum(error, SHARE * np.abs(now - predicted) * near[:, None])
         worst = (error / allowed).max(axis=1, initial=0.0)
         worst[~(ok & np.isfinite(worst))] = np.inf
         return State(x, k[-1], u, injected, q, [r[-1] for r in qk]), worst

@@ -59,10 +59,10 @@ def diode_charges(circuit: Circuit) -> list[Group]:
     if not rows:
         return []
     positive, negative, columns = np.array(places).T
-    values = tuple(np.array([row[p] for row in rows]) for p in DIODE_CHARGE.parameters)
+    table = tuple(np.array([row[p] for row in rows]) for p in DIODE_CHARGE.parameters)
     return [
         Group(
-            DIODE_CHARGE, tuple(names), columns, positive, negative, positive[None, :], negative[None, :], values, None
+            DIODE_CHARGE, tuple(names), columns, positive, negative, positive[None, :], negative[None, :], table, None
         )
     ]
 

@@ -66,7 +66,7 @@ class Ladder:
         return np.flatnonzero(self.place < 1 << FINEST)
 
     def judge(self, rows: np.ndarray, factor: np.ndarray, accepted: np.ndarray) -> bool:
-        """Move on or take smaller steps; `factor` is the step wanted over the one tried. False: no smaller step is left.
+        """Move on or take smaller steps; `factor` is the step wanted over the one tried. False: no smaller one is left.
 
         A larger step is taken only where the place is a multiple of it.
         """

@@ -73,16 +73,22 @@ class Level:
             cure="look for a loop of ideal sources, or a node that nothing but capacitors reach",
         )  # fmt: skip
 
+    @property
+    def exact(self) -> Factor:
+        """The linear part's factorisation, where there is one."""
+        assert self.factor is not None, "the whole system is solved at once here"
+        return self.factor
+
     @cached_property
     def carry(self) -> np.ndarray | None:
         """(n + 1, n_free): x* to the x without sources and nonlinear currents; None where it would be too large."""
-        inverse = self.factor.inverse
+        inverse = self.exact.inverse
         return None if inverse is None else np.ascontiguousarray(self.charge_free.T @ inverse.T)
 
     @cached_property
     def fed(self) -> np.ndarray:
         """(n_sources, n_free)"""
-        return self.factor.solve(np.ascontiguousarray(self.feed.T))
+        return self.exact.solve(np.ascontiguousarray(self.feed.T))
 
     def right(self, static, s, star, rows=None) -> np.ndarray:
         """b of the free unknowns, charges (by `star`, or by row) and held nodes moved to it."""
@@ -94,18 +100,18 @@ class Level:
     def linear(self, static, s, star, rows=None) -> np.ndarray:
         """Free unknowns without the nonlinear currents."""
         if self.carry is None or rows is not None:
-            return self.factor.solve(self.right(static, s, star, rows))
+            return self.exact.solve(self.right(static, s, star, rows))
         x = star @ self.carry
         x += s @ self.fed
         if static.any():
-            x += self.factor.solve(static)
+            x += self.exact.solve(static)
         return x
 
     def damped(self, error: np.ndarray) -> np.ndarray:
         """(A + rate C)^-1 rate C error."""
         if self.carry is not None:
             return error @ self.carry
-        return self.factor.solve((self.charge_free @ error.T).T)
+        return self.exact.solve((self.charge_free @ error.T).T)
 
 
 @dataclass(eq=False)

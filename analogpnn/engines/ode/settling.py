@@ -121,5 +121,3 @@ def _time_scale(circuit: Circuit, theta: np.ndarray) -> float:
     c = np.abs(dynamics.capacitance.diagonal()).max(initial=0.0)
     g = np.abs(dynamics.skeleton.linear(dynamics.parameters, 0.0).matrix.diagonal()).max(initial=0.0)
     return float(c / g) if c > 0 and g > 0 else 1e-6
-
-

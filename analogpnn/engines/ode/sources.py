@@ -46,8 +46,8 @@ class Sources:
         place = {name: k for k, name in enumerate(names)}
         parameters = circuit.parameters(theta)
         constant = [parameters[k][0] for k in self.groups]
-        constant = np.concatenate(constant) if constant else np.zeros(0)
-        self.constant = np.array(np.broadcast_to(constant, (batch, len(constant))))
+        card_values = np.concatenate(constant) if constant else np.zeros(0)
+        self.constant = np.array(np.broadcast_to(card_values, (batch, len(card_values))))
         self.columns = np.array([place[name] for name in circuit.inputs], dtype=np.intp)
         waveforms = {c.name: c.waveform for c in circuit.flat.cards if c.letter in "vi" and c.waveform}
         held = set() if inputs is None else set(circuit.inputs)
@@ -64,19 +64,19 @@ class Sources:
         for k, w in self.waveforms:
             s[:, k] = values_at(w, times, self.step, self.stop)
         if self.given is not None:
-            s[:, self.columns] = self._asked(times, rows)
+            s[:, self.columns] = self._asked(self.given, times, rows)
         return s
 
-    def _asked(self, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _asked(self, given: Callable, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
         shape = (self.batch, len(self.columns))
         if self._elementwise:
             everyone = np.full(self.batch, times[0])
             everyone[rows] = times
-            return np.broadcast_to(np.asarray(self.given(everyone), dtype=float), shape)[rows]
+            return np.broadcast_to(np.asarray(given(everyone), dtype=float), shape)[rows]
         out = np.empty((len(rows), shape[1]))
         for t in np.unique(times):
             mine = times == t
-            values = np.asarray(self.given(float(t)), dtype=float)
+            values = np.asarray(given(float(t)), dtype=float)
             try:
                 out[mine] = np.broadcast_to(values, shape)[rows[mine]]
             except ValueError:
@@ -121,7 +121,7 @@ def _takes_arrays(inputs: Callable, batch: int, width: int, stop: float) -> bool
             return False
         chosen = [0, batch // 2, batch - 1]
         apart = [np.broadcast_to(np.asarray(inputs(float(times[k])), dtype=float), (batch, width))[k] for k in chosen]
-    except Exception:  # noqa: BLE001  (a function of the user's may fail on arrays in any way)
+    except Exception:  # a function of the user's may fail on arrays in any way
         return False
     return np.array_equal(answer[chosen], apart)
 

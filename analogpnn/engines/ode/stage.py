@@ -105,9 +105,7 @@ class Stage:
             left, start = m, guess[m]
             with team.alone(m), np.errstate(all="ignore"):
                 state = team.level.whole.begin(b, known[m])
-                x[left], ok[left], u[left], _ = iterate(
-                    team.level.whole, laws, state, start, MAX_STEPS, tolerance=near
-                )
+                x[left], ok[left], u[left], _ = iterate(team.level.whole, laws, state, start, MAX_STEPS, tolerance=near)
                 tangent = laws.tangent(laws.element_controls(u[m]))
                 i[m] = tangent.offset + laws.times(tangent, u[m])
         return x, u, i, ok

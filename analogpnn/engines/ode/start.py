@@ -121,7 +121,7 @@ def _element_charges(dynamics: Dynamics, x: np.ndarray) -> np.ndarray:
             change = size * (card.values["ic"] - (x[:, p] - x[:, n]))
             rows[:, p] += change
             rows[:, n] -= change
-        else:
+        elif group.branch is not None:
             x[:, group.branch[k]] = card.values["ic"]
             rows[:, group.branch[k]] -= size * card.values["ic"]
     rows[:, circuit.n_unknowns] = 0.0
