@@ -16,6 +16,7 @@ from analogpnn.engines.arguments import prepare
 from analogpnn.engines.ode.dynamics import Dynamics
 from analogpnn.engines.ode.integrate import Accuracy, Integrator
 from analogpnn.engines.ode.method import method
+from analogpnn.engines.ode.multistep import Multistep
 from analogpnn.engines.ode.settling import relax
 from analogpnn.engines.ode.sources import Sources
 from analogpnn.engines.ode.start import start
@@ -39,7 +40,9 @@ class Transient:
     current_atol : float
         The same for inductor currents [A].
     method : str
-        ``esdirk5`` (order 5), ``esdirk4`` (order 4) or ``tr-bdf2`` (order 2).
+        ``esdirk5`` (order 5), ``esdirk4`` (order 4), ``tr-bdf2`` (order 2), or ``bdf`` (backward differentiation of
+        order 1 to 5, see `engines.ode.multistep`). ``auto`` is ``bdf`` where all poles of the circuit are real and no
+        waveform has corners, else ``esdirk5``.
     max_step : float
         Longest step [s]; 0: a 32nd of the run, and an eighth of the period of any sinusoidal source.
 
@@ -61,7 +64,7 @@ class Transient:
     rtol: float = 1e-6
     atol: float = 1e-9
     current_atol: float = 1e-12
-    method: str = "esdirk5"
+    method: str = "auto"
     max_step: float = 0.0
 
     def simulate(
@@ -140,7 +143,8 @@ class Transient:
             elif inputs is not None:
                 driven = _flat(fixed, batch)[rows]
             sources = Sources(circuit, member, driven, len(rows), step, stop)
-            integrator = self._integrator(circuit, member, sources, _part(boundary, batch, rows), stop)
+            edges = sources.corners(corners)
+            integrator = self._integrator(circuit, member, sources, _part(boundary, batch, rows), stop, edges)
             begin: str | np.ndarray | OperatingPoint
             if isinstance(initial, str):
                 begin = initial
@@ -149,7 +153,7 @@ class Transient:
                 if isinstance(initial, OperatingPoint):
                     begin = _unknowns_as_op(initial, begin)
             state, charges = start(integrator.dynamics, member, begin, _part(boundary, batch, rows), len(rows))
-            found, _ = integrator.run(state, sources.corners(corners), stop, times, charges)
+            found, _ = integrator.run(state, edges, stop, times, charges)
             out[rows] = found
             for name in cost:
                 cost[name] += getattr(integrator.counts, name)
@@ -173,7 +177,7 @@ class Transient:
         """
         return relax(self, circuit, theta, inputs, boundary, start)
 
-    def _integrator(self, circuit, theta, sources, boundary, stop) -> Integrator:
+    def _integrator(self, circuit, theta, sources, boundary, stop, corners) -> Integrator:
         currents = voltages = None
         if isinstance(boundary, Clamp):
             voltages = boundary.voltages
@@ -182,7 +186,10 @@ class Transient:
         dynamics = Dynamics(circuit, theta, sources, currents, voltages)
         longest = self.max_step or min(stop / 32, sources.longest_step)
         accuracy = Accuracy(self.rtol, self.atol, self.current_atol)
-        return Integrator(dynamics, method(self.method), accuracy, longest)
+        name = self.method
+        if name == "auto":
+            name = "bdf" if dynamics.skeleton.has_real_poles and not len(corners) else "esdirk5"
+        return (Multistep if name == "bdf" else Integrator)(dynamics, method(name), accuracy, longest)
 
 
 def sample_times(stop: float, step: float | None, times: ArrayLike | None) -> tuple[np.ndarray, float]:

@@ -141,7 +141,7 @@ class Structure:
     def known_slots(self) -> tuple[int, np.ndarray]:
         """The group of voltage sources and the places in it of those that fix a node."""
         for g, group in enumerate(self.circuit.groups):
-            if group.device is linear.VOLTAGE_SOURCE:
+            if group.device is linear.VOLTAGE_SOURCE and group.branch is not None:
                 return g, np.searchsorted(group.branch, self.known_branches)
         return -1, np.array([], dtype=np.intp)
 
@@ -152,20 +152,20 @@ def structure(circuit: Circuit, clamped: bool) -> Structure:
     measured = {int(k) for g in circuit.groups for k in g.control_positive[g.control_positive >= circuit.n_nodes]}
     nodes, branches, signs = [], [], []
     for g in circuit.groups:
-        if g.device is not linear.VOLTAGE_SOURCE:
+        if g.device is not linear.VOLTAGE_SOURCE or g.branch is None:
             continue
         for p, m, b in zip(g.positive, g.negative, g.branch):
             if b not in measured and (p == n) != (m == n):
                 nodes.append(p if m == n else m)
                 branches.append(b)
                 signs.append(1.0 if m == n else -1.0)
-    nodes, branches = np.array(nodes, dtype=np.intp), np.array(branches, dtype=np.intp)
+    known, held = np.array(nodes, dtype=np.intp), np.array(branches, dtype=np.intp)
     total = n + (circuit.n_outputs if clamped else 0)
     everything = np.concatenate([np.arange(n), np.arange(n + 1, total + 1)])
-    free = np.setdiff1d(everything, np.concatenate([nodes, branches]))
+    free = np.setdiff1d(everything, np.concatenate([known, held]))
     nonlinear = tuple(k for k, g in enumerate(circuit.groups) if not g.device.is_affine)
     affine = tuple(k for k, g in enumerate(circuit.groups) if g.device.is_affine)
-    return Structure(circuit, clamped, nonlinear, affine, nodes, branches, np.array(signs), free, total)
+    return Structure(circuit, clamped, nonlinear, affine, known, held, np.array(signs), free, total)
 
 
 def _incidence(g: Group):

@@ -17,10 +17,10 @@ from numba import njit
 from analogpnn.engines.fast import vector as v
 
 LANES = v.LANES
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
+_compiled = njit(cache=True, error_model="numpy", nogil=True)
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _ldl(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, d, inverse, w, m):
     """A = L D L^T; `a` holds the lower triangle by columns (cp, ci), diagonal included."""
     for j in range(n):
@@ -42,7 +42,7 @@ def _ldl(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, d, inverse, w, m):
         v.take_column(l, w, inverse, li, j, lp[j], lp[j + 1])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _lu(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, u, inverse, w, m):
     """A = L U with L unit lower; u[place of (j, k) in L] holds U[k, j]; `a` holds whole columns."""
     for j in range(n):
@@ -55,27 +55,27 @@ def _lu(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, u, inverse, w, m):
         v.take_column(l, w, inverse, li, j, lp[j], lp[j + 1])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _forward(n, lp, li, l, x, m):
     for j in range(n):
         v.hold(m, x, 0, j, 0)
         v.subtract1(x, l, li, m, lp[j], lp[j + 1] - lp[j])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _backward_ldl(n, lp, li, l, inverse, x, m):
     for j in range(n - 1, -1, -1):
         v.back_ldl(x, l, li, inverse, j, lp[j], lp[j + 1])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _backward_lu(n, lp, li, u, inverse, x, m):
     # Row j of U lies where column j of L does.
     for j in range(n - 1, -1, -1):
         v.back_lu(x, u, li, inverse, j, lp[j], lp[j + 1])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _solve_range(
     first, last, symmetric, n, rows, columns, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, base, places, added, right, x
 ):
@@ -139,13 +139,18 @@ def solve_blocks(arguments: tuple, right: np.ndarray, x: np.ndarray, flops: floa
     flops : float
         Work per sample.
     """
+
+    def run(piece: tuple) -> None:
+        _solve_range(*piece)
+
     blocks = -(-len(right) // LANES)
     cores = min(_cores(), blocks)
     if cores == 1 or flops * len(right) < SPREAD:
-        _solve_range(0, blocks, *arguments, right, x)
+        run((0, blocks, *arguments, right, x))
         return
     # Twice as many pieces as cores, so that a core that is late has less to do.
     edges = np.linspace(0, blocks, min(blocks, 2 * cores) + 1).astype(int)
-    jobs = [_threads().submit(_solve_range, int(a), int(b), *arguments, right, x) for a, b in zip(edges, edges[1:])]
+    pieces = [(int(a), int(b), *arguments, right, x) for a, b in zip(edges, edges[1:])]
+    jobs = [_threads().submit(run, piece) for piece in pieces]
     for job in jobs:
         job.result()

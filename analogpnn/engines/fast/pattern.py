@@ -101,7 +101,7 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     return Pattern(
         n, match[order], order, pointers, indices,
         by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32), (places.data - 1).astype(np.int32),
-        *groups, inverse[r], inverse[c],
+        groups[0], groups[1], groups[2], inverse[r], inverse[c],
     )  # fmt: skip
 
 

@@ -196,4 +196,3 @@ class Solver:
             cure="check the values near that node; a latch or an amplifier with positive feedback has no stable point "
             "to find, and a start from a known operating point (start=...) may help",
         )  # fmt: skip
-

@@ -87,6 +87,11 @@ class Skeleton:
         return len(self.circuit.groups)
 
     @cached_property
+    def has_real_poles(self) -> bool:
+        """Whether Jacobian and capacitance matrix are symmetric: two-terminal elements and grounded sources only."""
+        return self.whole.symmetric
+
+    @cached_property
     def charged(self) -> tuple[int, ...]:
         """Places among the nonlinear groups (as `Laws` counts them) that are companions: nonlinear charges."""
         return tuple(place for place, k in enumerate(self.whole.nonlinear) if k >= self.first)
