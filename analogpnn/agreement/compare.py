@@ -31,7 +31,7 @@ class Verdict:
     Parameters
     ----------
     kind : str
-        One of `KINDS`. 'two points': the two engines found different operating points, and both are ones.
+        One of `KINDS`. 'two points': the engines found different operating points, and one confirms the other's.
     worst : float
         Largest deviation, in units of what is allowed (1e-6 relative + 1 uV or 1 pA).
     where : str
@@ -84,7 +84,7 @@ def compare(source: str | Path | Netlist, *, trust: bool = False, allow_include:
     if worst <= 1.0:
         return Verdict(path, "agrees", worst, where)
     if _is_another_point(circuit, point, fast, spice):
-        return Verdict(path, "two points", worst, where, "both engines' answers are operating points")
+        return Verdict(path, "two points", worst, where, "one engine, started at the other's answer, stays there")
     return Verdict(path, "differs", worst, where, f"fast {fast[where]:.9g}, ngspice {spice[where]:.9g}")
 
 
@@ -133,14 +133,22 @@ def _worst(fast: dict[str, float], spice: dict[str, float]) -> tuple[float, str]
 
 
 def _is_another_point(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:
-    """Whether the fast engine, started at ngspice's answer, stays there: then both are right."""
+    """Whether one engine, started at the other's answer, stays there: then that is an operating point for both."""
     volts = np.array([spice.get(f"v({name})", fast[f"v({name})"]) for name in circuit.nodes])
-    try:
-        again = _READER.equilibrium(circuit, start=point.with_node_voltages(volts))
-    except AnalogError:
-        return False
-    found = {f"v({name})": float(x) for name, x in zip(circuit.nodes, again.node_voltages)}
-    return _worst(found, {name: x for name, x in spice.items() if name[0] == "v"})[0] <= 1.0
+    theirs = {name: x for name, x in spice.items() if name[0] == "v"}
+    ours = {name: x for name, x in fast.items() if name[0] == "v"}
+    for engine, start, wanted in (
+        (_READER, point.with_node_voltages(volts), theirs),
+        (Ngspice(), point, ours),
+    ):
+        try:
+            again = engine.equilibrium(circuit, start=start)
+        except AnalogError:
+            continue
+        found = {f"v({name})": float(x) for name, x in zip(circuit.nodes, again.node_voltages)}
+        if _worst(found, wanted)[0] <= 1.0:
+            return True
+    return False
 
 
 def _first_line(error: AnalogError) -> str:

@@ -24,6 +24,7 @@ from analogpnn.cli.terminal import (
     summary_rows,
     verification_rows,
 )
+from analogpnn.cli.tran import tran
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError
 from analogpnn.experiments.rundir import BENCH, DECK, RECORD, TRAINED, Run, write_text
 from analogpnn.experiments.schema import suggest
@@ -301,6 +302,7 @@ def verify(
         raise typer.Exit(1)
 
 
+app.command()(tran)
 app.command()(compare)
 app.command("gradient-check")(gradient_check)
 

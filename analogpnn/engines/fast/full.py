@@ -36,10 +36,10 @@ class Full:
     def _solve(self, laws: Laws, t: Tangent, right: np.ndarray) -> np.ndarray:
         added = self.scatter @ laws.triplet_slopes(t)
         if self.dense:
-            m = self.base + added.T.reshape(-1, self.n, self.n)
+            m = self.base + added.T.reshape(len(right), self.n, self.n)
             if self.shunt:
                 m += np.diag(self.shunt * self.is_node)
-            return _solve_rows(m, right)
+            return solve_rows(m, right)
         out = np.empty_like(right)
         shunt = sp.diags(self.shunt * self.is_node).tocsc() if self.shunt else None
         for k in range(right.shape[0]):
@@ -62,7 +62,7 @@ class Full:
         return self._x
 
 
-def _solve_rows(m: np.ndarray, right: np.ndarray) -> np.ndarray:
+def solve_rows(m: np.ndarray, right: np.ndarray) -> np.ndarray:
     """m^-1 right, sample by sample; NaN where a matrix is singular or not finite."""
     try:
         return np.linalg.solve(m, right[..., None])[..., 0]

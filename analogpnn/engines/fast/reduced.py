@@ -12,6 +12,7 @@ import numpy as np
 from analogpnn.engines.fast import conjugate
 from analogpnn.engines.fast.assembly import Linear
 from analogpnn.engines.fast.factor import Factor
+from analogpnn.engines.fast.full import solve_rows
 from analogpnn.engines.fast.laws import Laws, Tangent
 from analogpnn.engines.fast.ports import Ports
 
@@ -51,7 +52,7 @@ class Reduced:
             m = self.identity + self.z * laws.diagonal(t)[:, None, :]
         else:
             m = self.identity + self.z @ laws.matrix(t)
-        return np.linalg.solve(m, right[..., None])[..., 0]
+        return solve_rows(m, right)
 
     def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:
         b_free, x0, _, _ = state

@@ -50,6 +50,7 @@ class Chords:
         self.laws, self.ports = laws, laws.ports
         n = self.ports.n_in
         self.identity = np.eye(n)
+        self.z_shape = (n, self.ports.n_out)
         # A matrix that only has to contract needs no double precision.
         self.inverses = np.zeros((batch, n, n), dtype=np.float32)
         self.stale = np.ones(batch, dtype=bool)
@@ -138,17 +139,17 @@ class Chords:
         return z @ np.asarray(flat).reshape(-1, p.n_out, p.n_in) + self.identity
 
     def _renew(self, teams, rows, slopes):
+        old = np.flatnonzero(self.stale[rows])
+        z = np.empty((len(rows), *self.z_shape))
         for team in teams:
-            old = team.members[self.stale[rows[team.members]]]
-            if not len(old):
-                continue
-            stale = [[np.broadcast_to(d, (len(rows), d.shape[-1]))[old] for d in ds] for ds in slopes]
-            m = self._matrix(team.level.z, stale)
-            m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
-            try:
-                self.inverses[rows[old]] = np.linalg.inv(m)
-            except np.linalg.LinAlgError:
-                self.inverses[rows[old]] = self.identity
+            z[team.members] = team.level.z
+        chosen = [[d[old] if len(d) == len(rows) else np.broadcast_to(d, (len(old), d.shape[-1])) for d in ds] for ds in slopes]
+        m = self._matrix(z[old], chosen)
+        m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
+        try:
+            self.inverses[rows[old]] = np.linalg.inv(m.astype(np.float32))
+        except np.linalg.LinAlgError:
+            self.inverses[rows[old]] = self.identity
         self.stale[rows] = False
 
     def _limited(self, team, members, u0, guess, tolerance):

@@ -21,24 +21,36 @@ from analogpnn.circuit.circuit import Circuit, Group
 from analogpnn.devices.device import Device
 from analogpnn.engines.fast.assembly import Linear, Structure, structure
 from analogpnn.engines.fast.ports import Ports, ports
+from analogpnn.engines.ode.coupling import mutual_fluxes
 from analogpnn.engines.ode.junction import check_models, diode_charges
 
-RATE = "rate_of_change"
+RATE, TYPICAL = "rate_of_change", "typical_slope"
 
 
 @lru_cache(maxsize=256)
-def companion_device(device: Device) -> Device:
-    """The device whose current is ``rate`` times the charge (of a voltage law: the flux) of the given one."""
-    charge = device.charge_expression * device.symbol(RATE)
+def companion_devices(device: Device) -> tuple[Device, Device | None]:
+    """Devices whose current is ``rate`` times the charge (of a voltage law: the flux) of the given one.
+
+    A nonlinear charge comes in two parts: ``typical * v`` for the linear matrix, and what is left. All in one it
+    would be a huge current at a port whose linear surroundings don't know of it, and cancel.
+    """
+    rate = device.symbol(RATE)
     controls = ("i",) if device.is_voltage else device.controls
-    return Device(
-        f"{device.name}: charge", current=charge, controls=controls, parameters={**device.parameters, RATE: 0.0}
+    parameters = {**device.parameters, RATE: 0.0}
+    name, charge = f"{device.name}: charge", device.charge_expression
+    whole = Device(name, current=charge * rate, controls=controls, parameters=parameters)
+    if whole.is_affine or len(controls) != 1:
+        return whole, None
+    typical, v = device.symbol(TYPICAL), device.symbol(controls[0])
+    parameters = {TYPICAL: 0.0, **parameters}
+    return (
+        Device(f"{name}, linear part", current=typical * v * rate, controls=controls, parameters=parameters),
+        Device(name, current=(charge - typical * v) * rate, controls=controls, parameters=parameters),
     )
 
 
-def _companion(group: Group, ground: int) -> Group:
+def _companions(group: Group, ground: int) -> list[Group]:
     """The charges of a group as currents from n+ to n-, its fluxes as what is taken off the branch's row."""
-    device = companion_device(group.device)
     n = len(group.names)
     positive, negative = group.positive, group.negative
     reads = group.control_positive, group.control_negative
@@ -46,11 +58,26 @@ def _companion(group: Group, ground: int) -> Group:
         # Row of the branch: v(n+) - v(n-) - law - d flux/dt = 0, so the flux leaves it like a current at n-.
         positive, negative = np.full(n, ground), group.branch
         reads = group.branch[None, :], np.full((1, n), ground)
+    found = [d for d in companion_devices(group.device) if d is not None]
     values = (*group.values, np.zeros(n))
-    return replace(
-        group, device=device, positive=positive, negative=negative, control_positive=reads[0],
-        control_negative=reads[1], values=values, branch=None,
-    )  # fmt: skip
+    if len(found) == 2:
+        values = (_typical(group), *values)
+    return [
+        replace(
+            group, device=device, positive=positive, negative=negative, control_positive=reads[0],
+            control_negative=reads[1], values=values, branch=None,
+        )
+        for device in found
+    ]  # fmt: skip
+
+
+def _typical(group: Group) -> np.ndarray:
+    """d charge/d control at zero, or a little off where it vanishes there."""
+    out = np.zeros(len(group.names))
+    for at in (0.0, 1e-3, 1.0):
+        slope = np.abs(group.device.charge_law(np.full(len(out), at), *group.values)[1])
+        out = np.where((out == 0.0) & np.isfinite(slope), slope, out)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +93,7 @@ class Skeleton:
     ports : Ports
         Of `whole`.
     origins : tuple of (int or None)
-        For each companion: the group that it belongs to (None: a junction's charge, found from its card).
+        For each companion: the group that it belongs to (None: found from a card, a junction's charge or a coupling).
     timed : tuple of int
         Groups whose laws name ``time``.
     """
@@ -105,7 +132,10 @@ class Skeleton:
         """Law parameters of `whole`, from the circuit's own."""
         out = list(parameters)
         for origin, group in zip(self.origins, self.whole.circuit.groups[self.first :]):
-            values = list(group.values[:-1]) if origin is None else list(parameters[origin])
+            values = list(group.values[:-1])
+            if origin is not None:
+                own = list(parameters[origin])
+                values = values[: len(values) - len(own)] + own
             out.append([*values, np.full(len(group.names), rate)])
         return out
 
@@ -143,11 +173,15 @@ def _build(circuit: Circuit, clamped: bool) -> Skeleton:
     nonlinear = tuple(k for k in everything if k in moving or not circuit.groups[k].device.is_affine)
     own = replace(own, nonlinear=nonlinear, affine=tuple(k for k in everything if k not in nonlinear))
     charged = [k for k, g in enumerate(circuit.groups) if g.device.charge_expression != 0]
-    origins: list[int | None] = [*charged]
-    extra = [_companion(circuit.groups[k], circuit.n_unknowns) for k in charged]
-    for group in diode_charges(circuit):
-        origins.append(None)
-        extra.append(_companion(group, circuit.n_unknowns))
+    origins: list[int | None] = []
+    extra: list[Group] = []
+    for k, group in enumerate(circuit.groups):
+        if group.device.charge_expression != 0:
+            extra += _companions(group, circuit.n_unknowns)
+            origins += [k] * (len(extra) - len(origins))
+    for group in (*diode_charges(circuit), *mutual_fluxes(circuit)):
+        extra += _companions(group, circuit.n_unknowns)
+        origins += [None] * (len(extra) - len(origins))
     extended = replace(circuit, groups=(*circuit.groups, *extra))
     first = len(circuit.groups)
     curved = tuple(first + k for k, g in enumerate(extra) if not g.device.is_affine)

@@ -1,7 +1,7 @@
 """Charges of native cards that do nothing at an operating point: the diode's diffusion and depletion charge.
 
-As in ngspice's dioload: q = TT i(v) + CJ0 times the depletion integral, linearised above FC VJ. The MOSFET's Meyer
-and bulk capacitances are not here; a model that asks for them is refused rather than run without.
+As in ngspice's dioload: q = TT i(v) + CJ0 times the depletion integral, linearised above FC VJ. Capacitances of
+transistors are not here; a model that asks for them is refused rather than run without.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from analogpnn.circuit.circuit import Circuit, Group
 from analogpnn.devices.device import Device
-from analogpnn.devices.diode import DIODE
+from analogpnn.devices.diode import BREAKDOWN_DIODE, DIODE
 from analogpnn.errors import NetlistError
 from analogpnn.units import KELVIN, T_NOMINAL
 
@@ -24,16 +24,20 @@ DIODE_CHARGE = Device(
 )
 
 _REFERENCE = 300.15  # K, where the silicon formulas below are anchored
-_SIDEWALL = ("cjp", "cjsw")
-_MOS = ("cbd", "cbs", "cgso", "cgdo", "cgbo", "cj", "cjsw", "tox")
+_UNKNOWN = {
+    "d": ("cjp", "cjsw"),
+    "m": ("cbd", "cbs", "cgso", "cgdo", "cgbo", "cj", "cjsw", "tox"),
+    "q": ("cje", "cjc", "cjs", "csub", "ccs", "tf", "tr"),
+    "j": ("cgs", "cgd"),
+}
 
 
 def check_models(circuit: Circuit) -> None:
     """Raise NetlistError where a model asks for capacitances that are not known here."""
     for card in circuit.flat.cards:
-        if card.model is None or card.letter not in "dm":
+        if card.model is None:
             continue
-        for name in _SIDEWALL if card.letter == "d" else _MOS:
+        for name in _UNKNOWN.get(card.letter, ()):
             if card.model.values.get(name, 0.0) != 0.0:
                 raise NetlistError(
                     f"model '{card.model.name}': the capacitance that {name.upper()} asks for is not part of the "
@@ -49,10 +53,12 @@ def diode_charges(circuit: Circuit) -> list[Group]:
     for card in circuit.flat.cards:
         if card.letter != "d" or card.model is None:
             continue
+        if card.name not in circuit.places:
+            continue
         g, k = circuit.places[card.name]
         group = circuit.groups[g]
         values = _values(circuit, card, group, k)
-        if values is not None and group.device is DIODE:
+        if values is not None and group.device in (DIODE, BREAKDOWN_DIODE):
             names.append(f"{card.name}#charge")
             places.append((group.positive[k], group.negative[k], group.columns[k]))
             rows.append(values)

@@ -8,6 +8,8 @@ Jacobian and their capacitance matrix are symmetric. There a step costs a sixth 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from analogpnn.engines.ode.dense import Recorder
@@ -23,6 +25,7 @@ ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, MAX_ORDER + 2)
 ROWS = MAX_ORDER + 3
 
 
+@lru_cache(maxsize=None)
 def _change(order: int, factor: float) -> np.ndarray:
     """Backward differences at another step size: new = M old, for differences 0 to `order`."""
 
@@ -80,8 +83,8 @@ class Multistep(Integrator):
             self._plan(d, rows, good, error, allowed, order, equal, ladder)
             self.counts.steps += 1
             self.counts.rejected += int(np.count_nonzero(~good))
-            # Another rate is another matrix.
-            self.stage.chords.stale[rows[(ladder.rung[rows] != rung) | (order[rows] != k)]] = True
+            # Half or twice the rate is another matrix; another order's rate is near enough to contract.
+            self.stage.chords.stale[rows[ladder.rung[rows] != rung]] = True
 
     def _predict(self, d: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The new point by extrapolation, and psi of the formula (x - predicted + psi) alpha/h = dx/dt."""
@@ -123,7 +126,7 @@ class Multistep(Integrator):
             factor[~np.isfinite(error)] = 0.25 / SAFETY
             equal[rows[good]] += 1
             ready = np.flatnonzero(good & (equal[rows] > k))
-            if len(ready):
+            if len(ready):  # (others keep order and step)
                 r, kk = rows[ready], k[ready]
                 here = np.arange(len(ready))
                 mine = d[r]
@@ -141,7 +144,9 @@ class Multistep(Integrator):
         before = ladder.rung[rows].copy()
         wanted = SAFETY * factor
         # A longer step only where the differences are settled.
-        wanted[good] = np.where(np.isin(np.flatnonzero(good), ready), wanted[good], 1.0)
+        settled = ~good
+        settled[ready] = True
+        wanted[~settled] = 1.0
         if not ladder.judge(rows, np.minimum(wanted, np.where(good, np.inf, 0.5)), good):
             worst = rows[int(np.argmax(ladder.rung[rows]))]
             raise self._stuck(ladder.times[worst], ladder.steps[worst], int(worst))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -102,6 +103,34 @@ class Sources:
         if self.given is not None:
             steps.append(self.stop / 50)
         return min(steps, default=inf)
+
+
+def held(circuit: Circuit, values: Mapping[str, float]) -> Circuit:
+    """The circuit with some of its sources held at a constant value instead of following their waveforms.
+
+    Raises
+    ------
+    ExperimentError
+        There is no such source.
+    """
+    known = {c.name for c in circuit.flat.cards if c.letter in "vi"}
+    for name in values:
+        if name not in known:
+            names = ", ".join(sorted(known)[:12]) or "none"
+            raise ExperimentError(f"there is no source '{name}'", path="--input", cure=f"Sources: {names}.")
+    cards = tuple(
+        replace(c, waveform=(), values={**c.values, "dc": values[c.name]}) if c.name in values else c
+        for c in circuit.flat.cards
+    )
+    groups = list(circuit.groups)
+    for name, value in values.items():
+        g, k = circuit.places[name]
+        dc = np.array(groups[g].values[0])
+        dc[k] = value
+        groups[g] = replace(groups[g], values=(dc, *groups[g].values[1:]))
+    inputs = np.array([values.get(n, v) for n, v in zip(circuit.inputs, circuit.input_values.tolist())], dtype=float)
+    flat = replace(circuit.flat, cards=cards)
+    return replace(circuit, flat=flat, groups=tuple(groups), input_values=inputs)
 
 
 def values_at(waveform: tuple, times: np.ndarray, step: float, stop: float) -> np.ndarray:

@@ -80,6 +80,7 @@ def start(dynamics: Dynamics, theta, initial, boundary: Boundary, batch: int) ->
     else:
         x[:, : circuit.n_unknowns + 1] = _given(circuit, initial, batch)
         rows = (dynamics.capacitance @ x.T).T
+    x[:, dynamics.skeleton.own.known_branches] = 0.0  # what holds a node is no part of the dynamics
     u = dynamics.ports_of(x)
     injected = np.zeros((batch, dynamics.skeleton.ports.n_out))
     if dynamics.skeleton.ports.n_out:
