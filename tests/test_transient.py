@@ -275,7 +275,7 @@ def test_user_devices_store_charge():
     """q = c0 v + c1 v**2 at a node, flux = l i (1 - i/i0) in a branch: energy is kept by the LC."""
     varactor = Device("varactor", current="0*v", charge="c0*v + c1*v**2", parameters={"c0": None, "c1": 0.0})
     coil = Device("coil", voltage="0*l", charge="l*i", controls=(), parameters={"l": None})
-    text = "tank\nX1 a 0 varactor c0=1n c1=0.2n\nX2 a 0 coil l=1m\nR1 a 0 1G\n.ic v(a)=1\n"
+    text = "tank\nX1 a 0 varactor c0=1n c1=0.2n\nX2 a 0 coil l=1m\nR1 a 0 1T\n.ic v(a)=1\n"
     circuit = read(text, devices=[varactor, coil])
     waves = Transient(rtol=1e-8, atol=1e-10).simulate(circuit, stop=2e-5, initial="ic")
     v, i = waves.voltage("a"), waves.current("x2")
