@@ -13,6 +13,7 @@ from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.engines import layered
 from analogpnn.engines.arguments import prepare
 from analogpnn.engines.fast.solver import Solver
+from analogpnn.engines.fast.threads import threads_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +103,9 @@ class Newton:
             x0 = np.broadcast_to(start.unknowns, (*batch, circuit.n_unknowns + 1)).reshape(-1, circuit.n_unknowns + 1)
         clamped = isinstance(boundary, Clamp)
         if len(members) == 1:
-            solver = self._solver(circuit, members[0], clamped)
-            x = solver.solve(flat_inputs, imposed, x0, self.max_steps)
+            with threads_for(circuit.n_unknowns):
+                solver = self._solver(circuit, members[0], clamped)
+                x = solver.solve(flat_inputs, imposed, x0, self.max_steps)
         else:
             # An ensemble: which member each sample of the flattened batch belongs to.
             which = np.broadcast_to(np.arange(len(members)).reshape(theta.shape[:-1]), batch).ravel()

@@ -101,7 +101,7 @@ class Chords:
                 inverses = self.inverses if len(rows) == len(self.inverses) else self.inverses[rows]
             delta = self._apply(inverses, residual)
             u = u - delta
-            past, size = size, (np.abs(delta) / weight).max(axis=1)
+            past, size = size, (np.maximum(np.abs(delta), np.abs(residual)) / weight).max(axis=1)
             finite = np.isfinite(size)
             if past is not None:
                 contraction = np.where(finite, np.maximum(size / np.maximum(past, 1e-300), LUCK), 1.0)
