@@ -48,7 +48,9 @@ def test_json_and_text(call):
 def test_engines_at_the_same_times(call):
     answers = []
     for engine in ("fast", "ngspice"):
-        code, out, _ = call("tran", NETLISTS / "rlc.cir", "--stop", "0.5m", "--step", "10u", "--engine", engine, "--json")
+        code, out, _ = call(
+            "tran", NETLISTS / "rlc.cir", "--stop", ".5m", "--step", "10u", "--engine", engine, "--json"
+        )
         assert code == 0
         answers.append(json.loads(out))
     assert answers[0]["times"] == answers[1]["times"]

@@ -1,4 +1,4 @@
-"""Transients: analytic answers at the declared order, ngspice on every netlist with dynamics, batches, starts, poles."""
+"""Transients: analytic answers at the declared order, ngspice on all netlists with dynamics, batches, starts."""
 
 from pathlib import Path
 

@@ -76,11 +76,11 @@ def _engine(name: str, rtol: float | None) -> Any:
     if name == "fast":
         from analogpnn.engines.transient import Transient
 
-        return Transient(**({} if rtol is None else {"rtol": rtol})).simulate
+        return (Transient() if rtol is None else Transient(rtol=rtol)).simulate
     if name == "ngspice":
         from analogpnn.engines.ngspice.engine import Ngspice
 
-        options = {} if rtol is None else {"reltol": rtol}
+        options: dict[str, Any] = {} if rtol is None else {"reltol": rtol}
         return lambda circuit, **how: Ngspice().simulate(circuit, **how, **options)
     raise ExperimentError(f"there is no engine '{name}' for transients", path="--engine", cure="fast or ngspice")
 
@@ -91,5 +91,3 @@ def _write(path: Path, nodes, waves) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["time", *nodes])
         writer.writerows([[repr(x) for x in row] for row in rows.tolist()])
-
-

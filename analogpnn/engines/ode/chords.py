@@ -143,7 +143,10 @@ class Chords:
         z = np.empty((len(rows), *self.z_shape))
         for team in teams:
             z[team.members] = team.level.z
-        chosen = [[d[old] if len(d) == len(rows) else np.broadcast_to(d, (len(old), d.shape[-1])) for d in ds] for ds in slopes]
+        chosen = [
+            [d[old] if len(d) == len(rows) else np.broadcast_to(d, (len(old), d.shape[-1])) for d in ds]
+            for ds in slopes
+        ]
         m = self._matrix(z[old], chosen)
         m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
         try:

@@ -172,7 +172,6 @@ def _build(circuit: Circuit, clamped: bool) -> Skeleton:
     everything = range(len(circuit.groups))
     nonlinear = tuple(k for k in everything if k in moving or not circuit.groups[k].device.is_affine)
     own = replace(own, nonlinear=nonlinear, affine=tuple(k for k in everything if k not in nonlinear))
-    charged = [k for k, g in enumerate(circuit.groups) if g.device.charge_expression != 0]
     origins: list[int | None] = []
     extra: list[Group] = []
     for k, group in enumerate(circuit.groups):

@@ -16,18 +16,21 @@ MUTUAL = Device("mutual inductance", current="0*i", charge="m*i", controls=("i",
 
 def mutual_fluxes(circuit: Circuit) -> list[Group]:
     """One group of all pairs, M = k sqrt(L1 L2), both ways; empty where there are no K cards."""
-    rows, reads, values, names = [], [], [], []
+    rows: list[int] = []
+    reads: list[int] = []
+    values: list[float] = []
+    names: list[str] = []
     for card in circuit.flat.cards:
         if card.letter != "k":
             continue
-        inductors = [circuit.places.get(name) for name in card.controls]
-        groups = [circuit.groups[p[0]] for p in inductors if p is not None]
+        inductors = [circuit.places[name] for name in card.controls if name in circuit.places]
+        groups = [circuit.groups[p[0]] for p in inductors]
         if len(groups) != len(card.controls) or any(g.branch is None or "l" not in g.device.parameters for g in groups):
             raise NetlistError(
                 f"'{card.name}' couples something that is no plain inductor",
                 path=card.path, line=card.line, text=card.text, cure="K1 L1 L2 0.9",
             )  # fmt: skip
-        branches = [int(g.branch[p[1]]) for g, p in zip(groups, inductors)]
+        branches = [int(g.branch[p[1]]) for g, p in zip(groups, inductors) if g.branch is not None]
         henries = [float(g.values[list(g.device.parameters).index("l")][p[1]]) for g, p in zip(groups, inductors)]
         for a in range(len(branches)):
             for b in range(len(branches)):

@@ -250,14 +250,19 @@ class Integrator:
         now, before = x[:, self.watched], state.x[:, self.watched]
         allowed = self.accuracy.rtol * np.maximum(np.abs(now), np.abs(before)) + self.absolute
         error = np.abs(estimate[:, self.watched])
-        near = np.searchsorted(asked, ends + h) > np.searchsorted(asked, t - h)
-        near &= self.history.count[rows] >= self.history.size
+        near = self._near(asked, rows, t, ends)
         if near.any():
             predicted = np.matmul(guess.weights[:, -1, None, :], self.history.values[1][rows])[:, 0, :]
             error = np.maximum(error, SHARE * np.abs(now - predicted) * near[:, None])
         worst = (error / allowed).max(axis=1, initial=0.0)
         worst[~(ok & np.isfinite(worst))] = np.inf
         return State(x, k[-1], u, injected, q, [r[-1] for r in qk]), worst
+
+    def _near(self, asked: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Whether a sample is asked for in this step or next to it (and there are points enough to judge by)."""
+        h = ends - starts
+        near = np.searchsorted(asked, ends + h) > np.searchsorted(asked, starts - h)
+        return near & (self.history.count[rows] >= self.history.size)
 
     # -- corners -------------------------------------------------------------------------------------------
 

@@ -14,14 +14,20 @@ from analogpnn.devices.diode import BREAKDOWN_DIODE, DIODE
 from analogpnn.errors import NetlistError
 from analogpnn.units import KELVIN, T_NOMINAL
 
+_DEPLETION = """cj*(v < edge ? vj*(1 - (1 - (v < edge ? v : 0)/vj)**(1 - mj))/(1 - mj)
+    : f1 + (f3*(v - edge) + mj/(2*vj)*(v*v - edge*edge))/f2)"""
+_FORWARD, _TAIL = "is*(exp(v/nvt) - 1)", "-is*(1 + (3*nvt/(2.718281828459045*v))**3)"
+_PARAMETERS = ("tt", "is", "nvt", "cj", "vj", "mj", "edge", "f1", "f2", "f3")
 DIODE_CHARGE = Device(
-    "diode charge",
-    current="0*v",
-    charge="""tt*(v >= -3*nvt ? is*(exp(v/nvt) - 1) : -is*(1 + (3*nvt/(2.718281828459045*v))**3))
-        + cj*(v < edge ? vj*(1 - (1 - (v < edge ? v : 0)/vj)**(1 - mj))/(1 - mj)
-              : f1 + (f3*(v - edge) + mj/(2*vj)*(v*v - edge*edge))/f2)""",
-    parameters=dict.fromkeys(("tt", "is", "nvt", "cj", "vj", "mj", "edge", "f1", "f2", "f3")),
-)
+    "diode charge", current="0*v", charge=f"tt*(v >= -3*nvt ? {_FORWARD} : {_TAIL}) + {_DEPLETION}",
+    parameters=dict.fromkeys(_PARAMETERS),
+)  # fmt: skip
+BREAKDOWN_CHARGE = Device(
+    "breakdown diode charge", current="0*v",
+    charge=f"tt*(v >= -3*nvt ? {_FORWARD} : v >= -bv ? {_TAIL} : -is*exp(-(bv + v)/nvtb)) + {_DEPLETION}",
+    parameters=dict.fromkeys((*_PARAMETERS, "bv", "nvtb")),
+)  # fmt: skip
+_CHARGE_OF = {DIODE: DIODE_CHARGE, BREAKDOWN_DIODE: BREAKDOWN_CHARGE}
 
 _REFERENCE = 300.15  # K, where the silicon formulas below are anchored
 _UNKNOWN = {
@@ -48,29 +54,25 @@ def check_models(circuit: Circuit) -> None:
 
 
 def diode_charges(circuit: Circuit) -> list[Group]:
-    """One group with the charges of all diodes whose model has TT or CJO; empty where there are none."""
-    names, places, rows = [], [], []
+    """The charges of all diodes whose model has TT or CJO, one group for each kind of diode there is."""
+    found: dict[Device, list] = {}
     for card in circuit.flat.cards:
-        if card.letter != "d" or card.model is None:
-            continue
-        if card.name not in circuit.places:
+        if card.letter != "d" or card.model is None or card.name not in circuit.places:
             continue
         g, k = circuit.places[card.name]
         group = circuit.groups[g]
         values = _values(circuit, card, group, k)
-        if values is not None and group.device in (DIODE, BREAKDOWN_DIODE):
-            names.append(f"{card.name}#charge")
-            places.append((group.positive[k], group.negative[k], group.columns[k]))
-            rows.append(values)
-    if not rows:
-        return []
+        if values is not None and group.device in _CHARGE_OF:
+            place = (group.positive[k], group.negative[k], group.columns[k])
+            found.setdefault(_CHARGE_OF[group.device], []).append((f"{card.name}#charge", place, values))
+    return [_group(device, rows) for device, rows in found.items()]
+
+
+def _group(device: Device, rows: list) -> Group:
+    names, places, values = zip(*rows)
     positive, negative, columns = np.array(places).T
-    table = tuple(np.array([row[p] for row in rows]) for p in DIODE_CHARGE.parameters)
-    return [
-        Group(
-            DIODE_CHARGE, tuple(names), columns, positive, negative, positive[None, :], negative[None, :], table, None
-        )
-    ]
+    columns_of = tuple(np.array([v[p] for v in values]) for p in device.parameters)
+    return Group(device, names, columns, positive, negative, positive[None, :], negative[None, :], columns_of, None)
 
 
 def _values(circuit: Circuit, card, group: Group, k: int) -> dict[str, float] | None:
@@ -85,8 +87,8 @@ def _values(circuit: Circuit, card, group: Group, k: int) -> dict[str, float] | 
     fc = min(m.get("fc", 0.5), 0.95)
     vj, factor = _heated(vj, mj, celsius + KELVIN, tnom + KELVIN)
     area = card.values.get("area", 1.0) * card.values.get("m", 1.0)
-    return {
-        "tt": tt, "is": law["is"], "nvt": law["nvt"], "cj": cj * factor * area, "vj": vj, "mj": mj, "edge": fc * vj,
+    return law | {
+        "tt": tt, "cj": cj * factor * area, "vj": vj, "mj": mj, "edge": fc * vj,
         "f1": vj * (1 - (1 - fc) ** (1 - mj)) / (1 - mj), "f2": (1 - fc) ** (1 + mj), "f3": 1 - fc * (1 + mj),
     }  # fmt: skip
 

@@ -125,5 +125,6 @@ def method(name: str) -> Method:
     if name == BDF.name:
         return BDF
     if name not in METHODS:
-        raise ExperimentError(f"there is no integration method '{name}'", cure=f"Methods: auto, bdf, {', '.join(METHODS)}.")
+        cure = f"Methods: auto, bdf, {', '.join(METHODS)}."
+        raise ExperimentError(f"there is no integration method '{name}'", cure=cure)
     return METHODS[name]
