@@ -17,7 +17,9 @@ from analogpnn.units import parse_number
 def tran(
     netlist: Annotated[Path, typer.Argument(metavar="NETLIST", help="A SPICE file.", show_default=False)],
     stop: Annotated[str, typer.Option("--stop", metavar="T", help="End, as in 5m or 20us.", show_default=False)],
-    step: Annotated[str | None, typer.Option("--step", metavar="T", help="Distance of samples [stop/100].")] = None,
+    step: Annotated[
+        str | None, typer.Option("--step", metavar="T", help="Distance of samples; a hundredth of --stop if left out.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="fast or ngspice.")] = "fast",
     start: Annotated[str, typer.Option(help="op (operating point) or ic (initial conditions, ngspice's uic).")] = "op",
     param: Annotated[
@@ -27,7 +29,7 @@ def tran(
         list[str] | None,
         typer.Option("--input", metavar="V1=0.3", help="Hold a source constant instead of its waveform; repeatable."),
     ] = None,
-    rtol: Annotated[float | None, typer.Option(help="Relative tolerance [1e-6; ngspice's reltol: 1e-7].")] = None,
+    rtol: Annotated[float | None, typer.Option(help="Relative tolerance; 1e-6 if left out, for ngspice 1e-7.")] = None,
     out: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write time and node voltages.")] = None,
     allow_include: Annotated[
         list[Path] | None,

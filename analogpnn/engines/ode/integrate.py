@@ -19,7 +19,7 @@ from analogpnn.engines.ode.method import Method
 from analogpnn.engines.ode.stage import Stage
 from analogpnn.errors import ConvergenceError
 
-ITERATION_SHARE = 0.05
+ITERATION_SHARE = 0.1
 """How much of the tolerance Newton's method may use."""
 INSTANT = 1e-9
 """The two steps that find the right-hand limits at a corner, as a share of the stretch."""

@@ -14,10 +14,11 @@ import numpy as np
 
 from analogpnn.engines.ode.dense import SHARE, Recorder
 from analogpnn.engines.ode.integrate import Integrator, State
-from analogpnn.engines.ode.ladder import SAFETY, Ladder
+from analogpnn.engines.ode.ladder import Ladder
 from analogpnn.engines.ode.level import Team
 
 MAX_ORDER = 5
+SAFETY = 0.9
 KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])
 GAMMA = np.hstack([0.0, np.cumsum(1.0 / np.arange(1, MAX_ORDER + 1))])
 ALPHA = (1.0 - KAPPA) * GAMMA
