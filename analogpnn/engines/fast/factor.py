@@ -25,7 +25,7 @@ class Factor:
             if self.n and row.min() == 0.0:
                 raise np.linalg.LinAlgError("empty row")
             scaled = dense / row[:, None]
-            column = np.abs(scaled).max(axis=0)
+            column = np.abs(scaled).max(axis=0, initial=0.0)
             if self.n and column.min() == 0.0:
                 raise np.linalg.LinAlgError("empty column")
             scaled /= column
