@@ -107,7 +107,7 @@ def test_coupled_learning_descends_the_error_weighted_by_the_response(name, seed
         assert cosine(found, weighted) > 0.9999
         errors.append(off(found, weighted))
     np.testing.assert_allclose(-np.diff(np.log2(errors)), 1, atol=0.05)
-    assert cosine(found, of_squared_error(free, targets)) > (0.99 if seed == 0 else 0.9)
+    assert cosine(found, of_squared_error(free, targets)) > (0.99 if seed == 0 or name == "divider" else 0.9)
 
 
 @pytest.mark.parametrize("seed", range(3))
