@@ -101,6 +101,7 @@ def compare(
     experiment.check()
     directory = Path(out) if out is not None else Path("runs") / f"{experiment.name}-compare"
     directory.mkdir(parents=True, exist_ok=True)
+    rundir.remove_leftovers(directory)
     say = progress or (lambda text: None)
     contenders = _contenders(experiment, rules)
     epochs = int(experiment.table["train"]["epochs"])

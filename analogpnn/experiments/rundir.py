@@ -56,6 +56,13 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def remove_leftovers(directory: str | Path) -> None:
+    """Delete what `atomic` and `checkpoint.save` had begun to write in a process that was killed."""
+    for pattern in (".*.????????.part", f".{CHECKPOINT}.*.tmp"):
+        for path in Path(directory).glob(pattern):
+            path.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -119,8 +119,8 @@ def run(
         if stopped is None:  # a circuit that stopped settling needn't settle now: the first error counts
             record["status"], record["error"], stopped = "failed", str(error), error
     finally:
-        rundir.write_json(directory / rundir.RECORD, record)
         report.write_history(directory / rundir.HISTORY, rows)
+        rundir.write_json(directory / rundir.RECORD, record)  # last: a run that says it has finished is complete
     if stopped is not None:
         raise stopped
     return Run(directory, record)
@@ -163,6 +163,7 @@ def _comparable(table: dict[str, Any]) -> dict[str, Any]:
 def _write_inputs(experiment: Experiment, directory: Path) -> str | None:
     """Create the directory and make it stand alone: netlist, what that includes, resolved experiment."""
     directory.mkdir(parents=True, exist_ok=True)
+    rundir.remove_leftovers(directory)
     name = _netlist_name(experiment)
     if name is None or experiment.netlist_path is None:
         rundir.write_text(directory / rundir.EXPERIMENT, experiment.to_toml(None))

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
+
+
+def _die_with_parent() -> None:
+    """A killed parent can't stop its workers: they would write on into directories that its successor uses."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=lambda: wait([parent.sentinel]) and os._exit(1), daemon=True).start()
 
 
 class Pool:
@@ -18,7 +28,9 @@ class Pool:
     def __enter__(self) -> Pool:
         if self.workers > 1:
             # Spawned, not forked: compiled code and its threads don't survive a fork.
-            self.executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            self.executor = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_die_with_parent
+            )
         return self
 
     def __exit__(self, *_) -> None:
