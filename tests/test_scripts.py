@@ -142,3 +142,11 @@ def test_without_ngspice_and_apt_it_goes_on(copy):
     done = sourced(copy, script)
     assert done.returncode == 0 and done.stdout == "fast engine alone\n"
     assert (copy / ".venv" / ".no-ngspice").exists()  # not tried again today
+
+
+def test_acceptance_takes_seeds(tmp_path):
+    done = run([sys.executable, ROOT / "scripts" / "acceptance", "divider", "--seeds", "7"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "seeds 7" in done.stdout and "1e-06 yes" in done.stdout
+    wrong = run([sys.executable, ROOT / "scripts" / "acceptance", "no-such"], tmp_path)
+    assert wrong.returncode == 2 and "no-such" in wrong.stderr
