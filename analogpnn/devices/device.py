@@ -6,9 +6,11 @@ from it by sympy, and are turned into NumPy functions on first use.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 
 import sympy
 
@@ -211,3 +213,22 @@ class Device:
     def _compile(self, expressions, controls=None):
         names = (*(self.controls if controls is None else controls), *self.parameters)
         return numpy_function([self.symbol(n) for n in names], expressions)
+
+    def __reduce_ex__(self, protocol):
+        # Engines tell the package's own devices by identity: a copy, here or in another process, is the same one.
+        home = _home(self)
+        return super().__reduce_ex__(protocol) if home is None else (_at_home, home)
+
+
+def _home(device: Device) -> tuple[str, str] | None:
+    """Module and name under which one of the package's devices stands."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith(f"{__package__}."):
+            for name, value in vars(module).items():
+                if value is device:
+                    return module_name, name
+    return None
+
+
+def _at_home(module: str, name: str) -> Device:
+    return getattr(import_module(module), name)

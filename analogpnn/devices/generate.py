@@ -105,6 +105,9 @@ class Generated:
         with np.errstate(all="ignore"):
             return tuple(np.broadcast_to(r, shape) if np.shape(r) != shape else r for r in self.law(*values))
 
+    def __reduce__(self):  # a function has no name to be found by in another process; its text goes there
+        return _from_text, (self.text,)
+
 
 def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> Generated:
     """One function returning a tuple of arrays, each of the arguments' broadcast shape.
@@ -116,7 +119,10 @@ def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[symp
     >>> f(np.array([1.0, 2.0]), 3.0)
     (array([3., 6.]), array([3., 3.]))
     """
-    text = source(arguments, expressions)
+    return _from_text(source(arguments, expressions))
+
+
+def _from_text(text: str) -> Generated:
     namespace: dict = {"numpy": np}
     # The text was printed by sympy from an expression tree; nothing a user typed is compiled.
     exec(compile(text, "<generated law>", "exec"), namespace)
