@@ -7,10 +7,10 @@ from families import data
 from analogpnn import Circuit, Netlist, Newton
 from analogpnn.engines.bench import Bench
 from analogpnn.errors import ExperimentError
-from analogpnn.experiments.experiment import make_engine
 from analogpnn.gradients import make_rule
 from analogpnn.tasks.task import Task
 from analogpnn.testing import LATTICE
+from analogpnn.training.engines import make_engine
 from analogpnn.training.train import train
 
 

@@ -14,7 +14,6 @@ from analogpnn.circuit.generate import deep_resistive_network
 from analogpnn.engines import adjoint
 from analogpnn.engines.bench import Bench
 from analogpnn.errors import ExperimentError
-from analogpnn.experiments.experiment import make_engine
 from analogpnn.gradients import METHODS, RULES, FiniteDifferences, InSilico, PhysicsAwareTraining, make_rule
 from analogpnn.learning import (
     AgnosticEquilibriumPropagation,
@@ -36,6 +35,7 @@ from analogpnn.learning import (
 from analogpnn.tasks.task import Task
 from analogpnn.testing import LATTICE, check_rule
 from analogpnn.training import train as training
+from analogpnn.training.engines import make_engine
 from analogpnn.training.train import train
 
 LINEAR = "\n".join(line for line in LATTICE.splitlines() if not line.startswith("D")) + "\n"

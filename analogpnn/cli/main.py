@@ -128,7 +128,8 @@ def op(
     json: Json = False,
 ) -> None:
     """Find the operating point: node voltages and the currents of voltage sources."""
-    from analogpnn.experiments.experiment import make_engine, read_circuit
+    from analogpnn.experiments.experiment import read_circuit
+    from analogpnn.training.engines import make_engine
 
     solver = make_engine(engine)
     circuit = _circuit(netlist, param, allow_include)
@@ -236,7 +237,7 @@ def export(
         circuit = _circuit(source, param, allow_include)
         inputs, outputs = circuit.input_values[None, :], None
         if to == "bench" and circuit.outputs:
-            from analogpnn.experiments.experiment import make_engine
+            from analogpnn.training.engines import make_engine
 
             outputs = make_engine("fast").equilibrium(circuit, circuit.theta, inputs).outputs
         text = _exported_text(circuit, circuit.theta, to, inputs, outputs)

@@ -10,6 +10,17 @@ from analogpnn.circuit.circuit import Circuit
 from analogpnn.errors import ExperimentError
 
 
+def check_kinds(circuit: object, boundary: object) -> None:
+    """Refuse what is no circuit and what is no boundary, before anything is asked of them."""
+    if not hasattr(circuit, "theta"):
+        name = repr(circuit) if isinstance(circuit, str) else "..."
+        cure = f"Read it first: circuit = Circuit.from_netlist({name})"
+        raise ExperimentError(f"a {type(circuit).__name__} is no circuit", cure=cure)
+    if not isinstance(boundary, Boundary):
+        cure = "Free(), Clamp(voltages) or Inject(currents)."
+        raise ExperimentError(f"a {type(boundary).__name__} is no boundary", cure=cure)
+
+
 def prepare(
     circuit: Circuit, theta: ArrayLike | None, inputs: ArrayLike | None, boundary: Boundary
 ) -> tuple[np.ndarray, np.ndarray, Boundary, tuple[int, ...]]:
@@ -19,6 +30,7 @@ def prepare(
     -------
     theta : (..., n_trainable), inputs : (..., n_inputs), boundary with float arrays, batch shape
     """
+    check_kinds(circuit, boundary)
     theta = _array("theta", circuit.theta if theta is None else theta, circuit.n_trainable, "trainables")
     return (theta, *prepare_drive(circuit, theta.shape[:-1], inputs, boundary))
 
@@ -50,7 +62,10 @@ def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
     if np.iscomplexobj(values):
         cure = "The fast engine settles complex nudges; this rule needs it."
         raise ExperimentError(f"{name}: this engine takes no complex numbers", cure=cure)
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{name}: not an array of numbers ({error})") from None
     if values.ndim == 0 or values.shape[-1] != width:
         raise ExperimentError(f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}")
     if not np.isfinite(values).all():

@@ -11,7 +11,7 @@ from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.engines import layered
-from analogpnn.engines.arguments import prepare
+from analogpnn.engines.arguments import check_kinds, prepare
 from analogpnn.engines.fast.solver import Solver
 from analogpnn.engines.fast.threads import threads_for
 
@@ -88,6 +88,7 @@ class Newton:
         ConvergenceError
             Naming sample, node and residual.
         """
+        check_kinds(circuit, boundary)
         if isinstance(boundary, Inject) and np.iscomplexobj(boundary.currents):
             return self._complex(circuit, theta, inputs, boundary, start)
         if layered.suits(circuit, boundary, theta):

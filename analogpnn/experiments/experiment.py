@@ -18,7 +18,6 @@ import numpy as np
 
 from analogpnn import __version__, learning
 from analogpnn.circuit.circuit import Circuit
-from analogpnn.engines import bench
 from analogpnn.errors import ExperimentError
 from analogpnn.experiments.generators import generated
 from analogpnn.experiments.initial import initial_theta
@@ -26,9 +25,9 @@ from analogpnn.experiments.rundir import Run
 from analogpnn.experiments.schema import EXPERIMENT, TRAIN, VERIFY, Source, check_table
 from analogpnn.experiments.toml import dump_toml, override, read_toml
 from analogpnn.gradients import make_rule
-from analogpnn.learning.registry import from_table
 from analogpnn.netlist.netlist import Netlist
 from analogpnn.tasks.task import Task, make_task
+from analogpnn.training.engines import make_engine
 from analogpnn.training.train import train
 
 
@@ -292,30 +291,6 @@ def _plain(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def make_engine(spec: Any, folder: Any = None) -> Any:
-    """An engine from its name ('fast', 'ngspice', 'module:ClassName'), a table, or the engine itself.
-
-    A table that also names imperfections, ``{name = "fast", mismatch = 0.1, read_noise = 1e-4, seed = 1}``, makes a
-    hardware stand-in of it (`analogpnn.engines.bench.Bench`).
-
-    Raises
-    ------
-    ExperimentError
-        No engine has that name, or it has no such option.
-    """
-    from analogpnn.engines.newton import Newton
-    from analogpnn.engines.ngspice.engine import Ngspice
-
-    imperfections: dict[str, Any] = {}
-    if isinstance(spec, Mapping) and any(name in spec for name in (*bench.OPTIONS, "seed")):
-        imperfections = {name: spec[name] for name in (*bench.OPTIONS, "seed") if name in spec}
-        spec = {name: value for name, value in spec.items() if name not in imperfections}
-    engine = from_table("engine", spec, {"fast": Newton, "ngspice": Ngspice}, folder=folder)
-    if not imperfections:
-        return engine
-    return from_table("engine", {"name": "bench", "engine": engine, **imperfections}, {"bench": bench.Bench})
 
 
 def versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from analogpnn.export import Replay, replay, trained_deck, trained_netlist
 from analogpnn.export.verify import TOLERANCE
 from analogpnn.tasks.task import read_out
 from analogpnn.training import checkpoint as checkpoints
+from analogpnn.training.engines import make_engine
 from analogpnn.training.evaluation import CHUNK, settler
 from analogpnn.training.records import Counts
 
@@ -279,7 +280,7 @@ def _write_results(
 
 def _verify(experiment: Experiment, theta: np.ndarray, samples: dict[str, np.ndarray], record: dict[str, Any]) -> None:
     """Replay the samples as ``[verify]`` asks; a missing ngspice is a note, a failing one an error."""
-    from analogpnn.experiments.experiment import find_ngspice, make_engine
+    from analogpnn.experiments.experiment import find_ngspice
 
     asked = experiment.table["verify"]
     if _name(asked["engine"]) == "ngspice" and find_ngspice() is None:

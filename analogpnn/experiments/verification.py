@@ -11,10 +11,11 @@ import numpy as np
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.errors import SimulatorError
 from analogpnn.experiments import rundir
-from analogpnn.experiments.experiment import Experiment, find_ngspice, make_engine
+from analogpnn.experiments.experiment import Experiment, find_ngspice
 from analogpnn.experiments.rundir import Run, write_text
 from analogpnn.export import Replay, replay, run_bench, trained_bench
 from analogpnn.export.verify import TOLERANCE, ngspice_program
+from analogpnn.training.engines import make_engine
 
 
 def verify_run(run: Run, *, tolerance: float | None = None, samples: int | None = None) -> dict[str, Any]:

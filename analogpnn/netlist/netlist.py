@@ -79,6 +79,9 @@ class Netlist:
         try:
             data = read_bytes(Path(path))
         except (OSError, ValueError) as error:
+            if "\n" in str(path):
+                cure = "Circuit.from_netlist(Netlist.from_text(text))"
+                raise NetlistError("this is a netlist's text, not the name of its file", cure=cure) from None
             reason = getattr(error, "strerror", None) or error
             raise NetlistError(f"the netlist can't be read: {reason}", path=path) from None
         text, encoding = decode(data)

@@ -80,7 +80,7 @@ def _table(task: Task, part: str, what: str, values: Any) -> np.ndarray:
         how = f"shape {array.shape}" if array.ndim != 2 else "values that are not finite numbers"
         raise ExperimentError(
             f"the {part} {what} of the task '{task.name}' have {how}",
-            cure="They must be numbers in a table, one row a sample, one column a source or an output.",
+            cure="Numbers in a table, one row a sample, one column a source or an output: y[:, None], say.",
         )
     return array
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from analogpnn.circuit.boundary import Free
+from analogpnn.engines.arguments import check_kinds
 from analogpnn.engines.bench import Bench
 from analogpnn.errors import ConvergenceError, ExperimentError
 from analogpnn.gradients import make_rule
@@ -25,6 +27,7 @@ from analogpnn.tasks.task import Task, as_task, check_shapes, read_out
 from analogpnn.training import checkpoint as checkpoints
 from analogpnn.training.checkpoint import Checkpoint
 from analogpnn.training.descent import Descent, theta_type
+from analogpnn.training.engines import make_engine, no_such
 from analogpnn.training.evaluation import score, settler
 from analogpnn.training.meter import Meter
 from analogpnn.training.phases import Phases
@@ -66,9 +69,9 @@ def train(
         Never changed; its `theta` is the start.
     task : Task or pair of ndarray
         What to learn; a pair is training inputs, shape (n, n_inputs), and targets, shape (n, n_outputs).
-    engine : Engine, optional
-        What settles the circuit; the fast one by default. If its `equilibrium` takes `start`, the free state
-        is handed to the other phases as their first guess.
+    engine : Engine, str or table, optional
+        What settles the circuit: 'fast' (the default), 'ngspice', or an engine. If its `equilibrium` takes `start`,
+        the free state is handed to the other phases as their first guess.
     rule : Rule, Method, str or table
         What to impose and how to change: a local rule of `analogpnn.learning` or a method of `analogpnn.gradients`.
     rate : number, table, schedule or ndarray of shape (n_trainable,)
@@ -103,27 +106,19 @@ def train(
     ConvergenceError
         A sample has no operating point; it is named by its place in the training set.
     """
+    check_kinds(circuit, Free())
     task = as_task(task)
     check_shapes(task, circuit)
     rule, cost = _rule_and_cost(rule, cost)
     step = make_step(optimiser)
     rate_at = rates(rate, circuit.trainable)
-    if engine is None:
-        # Imported on use: a bench engine of one's own doesn't pay for the fast one.
-        from analogpnn.engines.newton import Newton
-
-        engine = Newton()
+    engine = make_engine("fast" if engine is None else engine)
     samples = len(task.train_inputs)
-    for name, value, least in (
-        ("epochs", epochs, 0),
-        ("batch", batch, 1),
-        ("evaluate_every", evaluate_every, 0),
-    ):
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
-            raise ExperimentError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    batch = samples if batch is None else min(int(batch), samples)
+    epochs, seed = _whole("epochs", epochs, 0), _whole("seed", seed, 0)
+    evaluate_every = _whole("evaluate_every", evaluate_every, 0)
+    batch = samples if batch is None else min(_whole("batch", batch, 1), samples)
     settings = {
-        "seed": int(seed),
+        "seed": seed,
         "batch": batch,
         "samples": samples,
         "optimiser": described(step),
@@ -258,6 +253,8 @@ def _done(meter: Meter, found: Estimate, updates: int, memory: Mapping[str, np.n
 def _rule_and_cost(rule: Any, cost: Any) -> tuple[Any, Cost]:
     """One cost for both: the rule goes down on what is reported."""
     rule = make_rule(rule)
+    if isinstance(rule, type) or not (hasattr(rule, "estimate") or hasattr(rule, "boundaries")):
+        raise no_such("rule", rule, "the methods boundaries(outputs, targets) and update(free, *others)")
     own = getattr(rule, "cost", None)
     if cost is None:
         return rule, SquaredError() if own is None else own

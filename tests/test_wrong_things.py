@@ -1,0 +1,63 @@
+"""From Python: is the thing of the wrong kind named, with the cure?"""
+
+import numpy as np
+import pytest
+from circuits import FOLDER, shipped
+
+from analogpnn import Circuit, CoupledLearning, Netlist, Newton, Ngspice, train
+from analogpnn.errors import ExperimentError, NetlistError
+
+DATA = np.ones((2, 1)), 0.3 * np.ones((2, 1))
+
+
+@pytest.mark.parametrize("engine", [Newton(), Ngspice()])
+@pytest.mark.parametrize("circuit", [str(FOLDER / "divider.cir"), Netlist.from_file(FOLDER / "divider.cir"), None])
+def test_what_is_no_circuit(engine, circuit):
+    with pytest.raises(ExperimentError, match="is no circuit(?s:.*)Circuit.from_netlist"):
+        engine.equilibrium(circuit, None, None)
+
+
+@pytest.mark.parametrize("engine", [Newton(), Ngspice()])
+def test_what_is_no_boundary(engine):
+    with pytest.raises(ExperimentError, match="a float is no boundary"):
+        engine.equilibrium(shipped("divider"), None, None, 0.3)
+
+
+@pytest.mark.parametrize("engine", [Newton(), Ngspice()])
+def test_what_are_no_numbers(engine):
+    with pytest.raises(ExperimentError, match="inputs: not an array of numbers"):
+        engine.equilibrium(shipped("divider"), None, ["one"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"rule": CoupledLearning}, "CoupledLearning is a class, not a rule"),
+        ({"rule": Newton()}, "a Newton is no rule"),
+        ({"engine": Newton}, "Newton is a class, not an engine"),
+        ({"engine": CoupledLearning()}, "a CoupledLearning is no engine"),
+        ({"engine": "spice"}, "no engine is called 'spice'"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+    ],
+)
+def test_train_says_what_it_cannot_use(wrong, says):
+    with pytest.raises(ExperimentError, match=says):
+        train(shipped("divider"), DATA, rate=1e-6, epochs=1, **wrong)
+
+
+def test_train_wants_a_circuit():
+    with pytest.raises(ExperimentError, match="a str is no circuit"):
+        train("divider.cir", DATA, rate=1e-6, epochs=1)
+
+
+def test_an_engine_by_its_name(ngspice):
+    thetas = [
+        list(train(shipped("divider"), DATA, rate=1e-6, epochs=2, engine=engine))[-1].theta
+        for engine in (None, "fast", "ngspice")
+    ]
+    assert np.array_equal(thetas[0], thetas[1]) and np.allclose(thetas[0], thetas[2], rtol=1e-9)
+
+
+def test_a_text_where_a_file_is_expected():
+    with pytest.raises(NetlistError, match="this is a netlist's text(?s:.*)Netlist.from_text"):
+        Circuit.from_netlist("* divider\nV1 a 0 1\nR1 a 0 1k\n.end\n")
