@@ -12,10 +12,12 @@ from analogpnn.engines.fast.batched import Batched, plan_of
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.ports import Ports
-from analogpnn.engines.fast.reduced import Reduced
+from analogpnn.engines.fast.reduced import MANY, Reduced
 
-FEW_PORTS = 24
+FEW_PORTS = 12
 """Nonlinear ports up to which a dense system on them, for each sample, is the fastest."""
+SMALL, SMALL_PORTS = 64, 24
+"""Unknowns and ports up to which it is nearly so: small circuits then need no compiler."""
 DENSE_LIMIT = 24
 """Unknowns up to which dense matrices, all samples at once, are."""
 
@@ -32,14 +34,15 @@ def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
     if not s.nonlinear:
         return _regular(Factor, linear), f"linear: one factorisation of {n} unknowns, all samples as right-hand sides"
     laws = "diagonal" if p.square else "coupled"
-    if k <= FEW_PORTS and (k <= 2 * n if p.square else 2 * k <= n):
+    few = k <= FEW_PORTS or (k <= SMALL_PORTS and n <= SMALL)
+    if few and (k <= 2 * n if p.square else 2 * k <= n):
         system = _regular(Reduced, linear, p)
         if system is not None:
             return system, f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws, dense"
     if n <= DENSE_LIMIT:
         return Full(s, linear, p), f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
-    plan = plan_of(s, linear)
-    if p.square and s.symmetric and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
+    plan = plan_of(s, linear, p)
+    if k >= MANY and p.square and s.symmetric and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
         system = _regular(Reduced, linear, p)
         if system is not None:
             return system, (

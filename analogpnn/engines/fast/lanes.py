@@ -8,6 +8,7 @@ eight go to the cores. Symmetric systems take L D L^T, others L U at twice the w
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -58,7 +59,7 @@ def _lu(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, u, inverse, w, m):
 @_compiled
 def _forward(n, lp, li, l, x, m):
     for j in range(n):
-        v.hold(m, x, 0, j, 0)
+        v.hold(m, x, 0, j)
         v.subtract1(x, l, li, m, lp[j], lp[j + 1] - lp[j])
 
 
@@ -73,6 +74,25 @@ def _backward_lu(n, lp, li, u, inverse, x, m):
     # Row j of U lies where column j of L does.
     for j in range(n - 1, -1, -1):
         v.back_lu(x, u, li, inverse, j, lp[j], lp[j + 1])
+
+
+@_compiled
+def _solve(symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, y):
+    """Overwrite y (n, LANES) with the solution for the entries a."""
+    l = np.empty((len(li), LANES))
+    inverse = np.empty((n, LANES))
+    w = np.zeros((n, LANES))
+    m = np.empty((4, LANES))
+    if symmetric:
+        d = np.empty((n, LANES))
+        _ldl(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, d, inverse, w, m)
+        _forward(n, lp, li, l, y, m)
+        _backward_ldl(n, lp, li, l, inverse, y, m)
+    else:
+        u = np.empty((len(li), LANES))
+        _lu(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, u, inverse, w, m)
+        _forward(n, lp, li, l, y, m)
+        _backward_lu(n, lp, li, u, inverse, y, m)
 
 
 @_compiled
@@ -92,23 +112,101 @@ def _solve_range(
                 a[places[q], s] += added[q, sample]
             for j in range(n):
                 y[j, s] = right[sample, rows[j]]
-        l = np.empty((len(li), LANES))
-        inverse = np.empty((n, LANES))
-        w = np.zeros((n, LANES))
-        m = np.empty((4, LANES))
-        if symmetric:
-            d = np.empty((n, LANES))
-            _ldl(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, d, inverse, w, m)
-            _forward(n, lp, li, l, y, m)
-            _backward_ldl(n, lp, li, l, inverse, y, m)
-        else:
-            u = np.empty((len(li), LANES))
-            _lu(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, l, u, inverse, w, m)
-            _forward(n, lp, li, l, y, m)
-            _backward_lu(n, lp, li, u, inverse, y, m)
+        _solve(symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, y)
         for s in range(min(LANES, batch - block * LANES)):
             for j in range(n):
                 x[block * LANES + s, columns[j]] = y[j, s]
+
+
+@_compiled
+def step(
+    symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, entries, entry_pointers, entry_slots, entry_signs,
+    row_pointers, row_elements, row_signs, element, upper, lower, sign, n_elements, active, base, right, constants,
+    slopes, y, u, fixed
+):  # fmt: skip
+    """One linear step of the blocks in `active`: y solves the linearised equations, u are its controls.
+
+    Arrays have rows of LANES samples, block after block; controls are numbered by slot, outputs by element (see
+    `batched.Slots`).
+    """
+    a = np.empty((len(base), LANES))
+    i = np.empty((n_elements, LANES))
+    x = np.zeros((n + 1, LANES))  # the last row is ground, and whatever else is known
+    n_slots = len(element)
+    for k in range(len(active)):
+        b = active[k]
+        v.spread(a, base, len(base))
+        for q in range(len(entries)):
+            v.accumulate(
+                a, slopes, entry_slots, entry_signs, entries[q], b * n_slots, entry_pointers[q], entry_pointers[q + 1]
+            )
+        v.copy_rows(i, constants, 0, b * n_elements, n_elements)
+        if len(fixed):
+            v.products(i, slopes, fixed, element, b * n_slots, n_slots)
+        v.copy_rows(x, right, 0, b * n, n)
+        for j in range(n):
+            if row_pointers[j + 1] > row_pointers[j]:
+                v.accumulate(x, i, row_elements, row_signs, j, 0, row_pointers[j], row_pointers[j + 1])
+        _solve(symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, x)
+        v.differences(u, x, upper, lower, sign, b * n_slots, n_slots)
+        if len(fixed):
+            v.add_rows(u, fixed, b * n_slots, b * n_slots, n_slots)
+        v.copy_rows(y, x, b * n, 0, n)
+
+
+@_compiled
+def collect(
+    symmetric, n, columns, cp, ci, row_pointers, row_elements, row_signs, element, n_elements, active, error, tolerance,
+    base, right, constants, slopes, at, y, x, done
+):  # fmt: skip
+    """Keep the solutions of lanes that have just converged.
+
+    Without pivoting, unsymmetric elimination can go wrong without a word: there a solution must satisfy its equations,
+    or its error is set to infinity.
+    """
+    r, scale = np.empty((n, LANES)), np.empty((n, LANES))
+    i, size = np.empty((n_elements, LANES)), np.empty((n_elements, LANES))
+    n_slots = len(element)
+    for k in range(len(active)):
+        b = active[k]
+        fresh = False
+        for s in range(LANES):
+            fresh = fresh or (error[b, s] <= tolerance and not done[b, s])
+        if not fresh:
+            continue
+        if not symmetric:
+            for e in range(n_elements):
+                for s in range(LANES):
+                    i[e, s] = constants[b * n_elements + e, s]
+            for t in range(n_slots):
+                for s in range(LANES):
+                    i[element[t], s] += slopes[b * n_slots + t, s] * at[b * n_slots + t, s]
+            for e in range(n_elements):
+                for s in range(LANES):
+                    size[e, s] = abs(i[e, s])
+            for j in range(n):
+                for s in range(LANES):
+                    r[j, s] = right[b * n + j, s]
+                    scale[j, s] = abs(right[b * n + j, s])
+                for t in range(row_pointers[j], row_pointers[j + 1]):
+                    for s in range(LANES):
+                        r[j, s] += row_signs[t] * i[row_elements[t], s]
+                        scale[j, s] += size[row_elements[t], s]
+            for j in range(n):
+                for p in range(cp[j], cp[j + 1]):
+                    for s in range(LANES):
+                        part = base[p] * y[b * n + j, s]
+                        r[ci[p], s] -= part
+                        scale[ci[p], s] += abs(part)
+            for j in range(n):
+                for s in range(LANES):
+                    if not abs(r[j, s]) <= 1e-8 * scale[j, s] + 1e-15 and not done[b, s]:
+                        error[b, s] = np.inf
+        for s in range(LANES):
+            if error[b, s] <= tolerance and not done[b, s]:
+                done[b, s] = True
+                for j in range(n):
+                    x[b, s, columns[j]] = y[b * n + j, s]
 
 
 SPREAD = 3e6
@@ -127,9 +225,6 @@ def _cores() -> int:
 def solve_blocks(arguments: tuple, right: np.ndarray, x: np.ndarray, flops: float) -> None:
     """x = (base + added)^-1 right for every sample.
 
-    Plain threads over blocks, each running compiled code without the interpreter's lock: numba's own `prange` waits
-    in a spin that costs milliseconds as soon as another process wants the cores.
-
     Parameters
     ----------
     arguments : of `_solve_range` between the block range and the right-hand sides: ``base`` (entries,), ``places`` (k,)
@@ -140,17 +235,30 @@ def solve_blocks(arguments: tuple, right: np.ndarray, x: np.ndarray, flops: floa
         Work per sample.
     """
 
-    def run(piece: tuple) -> None:
+    def run(first: int, last: int) -> None:
+        piece = (first, last, *arguments, right, x)
         _solve_range(*piece)
 
-    blocks = -(-len(right) // LANES)
+    share(run, -(-len(right) // LANES), flops * LANES)
+
+
+def share(run: Callable[[int, int], None], blocks: int, flops: float) -> None:
+    """run(first, last) over all blocks, by as many cores as the work is worth.
+
+    Plain threads over blocks, each running compiled code without the interpreter's lock: numba's own `prange` waits
+    in a spin that costs milliseconds as soon as another process wants the cores.
+
+    Parameters
+    ----------
+    flops : float
+        Work per block.
+    """
     cores = min(_cores(), blocks)
-    if cores == 1 or flops * len(right) < SPREAD:
-        run((0, blocks, *arguments, right, x))
+    if cores == 1 or flops * blocks < SPREAD:
+        run(0, blocks)
         return
     # Twice as many pieces as cores, so that a core that is late has less to do.
-    edges = np.linspace(0, blocks, min(blocks, 2 * cores) + 1).astype(int)
-    pieces = [(int(a), int(b), *arguments, right, x) for a, b in zip(edges, edges[1:])]
-    jobs = [_threads().submit(run, piece) for piece in pieces]
+    edges = np.linspace(0, blocks, min(blocks, 2 * cores) + 1).astype(int).tolist()
+    jobs = [_threads().submit(run, a, b) for a, b in zip(edges, edges[1:])]
     for job in jobs:
         job.result()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from analogpnn.devices.device import Device
 from analogpnn.engines.fast import limiting
 from analogpnn.engines.fast.assembly import Structure
 from analogpnn.engines.fast.ports import Ports
@@ -81,26 +82,36 @@ class Laws:
 
     def limit(self, new: list[list[np.ndarray]], old: list[list[np.ndarray]], resistance: np.ndarray | None):
         """Where to linearise next; `resistance` (n_out,) as seen from square ports, if it is known."""
-        limited = []
-        for g, (fresh, past) in enumerate(zip(new, old)):
-            device = self.groups[g].device
-            out = list(fresh)
-            if device.step:
-                # Growing with the voltage itself, so that a node that floats on gmin reaches its kilovolts.
-                reach = [np.maximum(device.step, 2 * np.abs(p)) for p in past]
-                out = [p + np.clip(f - p, -r, r) for f, p, r in zip(fresh, past, reach)]
-            names = list(device.parameters)
-            for j in device.junctions:
-                values = self.parameters[g]
-                saturation, slope = values[names.index(j.saturation)], values[names.index(j.slope)]
-                sign = values[names.index(j.sign)] if j.sign else 1.0
-                f, p = sign * fresh[j.control], sign * past[j.control]
-                if resistance is None:
-                    out[j.control] = sign * limiting.logarithmic(f, p, saturation, slope)
-                    continue
-                out[j.control] = sign * _on_load_line(f, p, saturation, slope, resistance[self.ports.slots[g][2]])
-            limited.append(out)
-        return limited
+        seen = [None if resistance is None else resistance[out] for _, _, out, _ in self.ports.slots]
+        each = zip(self.groups, new, old, self.parameters, seen)
+        return [limit(g.device, fresh, past, values, r) for g, fresh, past, values, r in each]
+
+
+def limit(device: Device, new: list[np.ndarray], old: list[np.ndarray], values: list, resistance) -> list[np.ndarray]:
+    """Where to linearise the elements of one law next.
+
+    Parameters
+    ----------
+    device : Device
+    new, old : one array for each control
+    values : law parameters, and
+    resistance : that seen by each element or None, broadcast against the controls
+    """
+    out = list(new)
+    if device.step:
+        # Growing with the voltage itself, so that a node that floats on gmin reaches its kilovolts.
+        reach = [np.maximum(device.step, 2 * np.abs(p)) for p in old]
+        out = [p + np.clip(f - p, -r, r) for f, p, r in zip(new, old, reach)]
+    names = list(device.parameters)
+    for j in device.junctions:
+        saturation, slope = values[names.index(j.saturation)], values[names.index(j.slope)]
+        sign = values[names.index(j.sign)] if j.sign else 1.0
+        f, p = sign * new[j.control], sign * old[j.control]
+        if resistance is None:
+            out[j.control] = sign * limiting.logarithmic(f, p, saturation, slope)
+        else:
+            out[j.control] = sign * _on_load_line(f, p, saturation, slope, resistance)
+    return out
 
 
 def _on_load_line(new, old, saturation, slope, resistance):

@@ -108,23 +108,16 @@ class Solver:
             padded[:, : start.shape[1]] = start
             controls = (self.ports.read_free @ padded[:, s.free].T).T + known_controls
         state = self.system.begin(b_free, known_controls)
-        x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
-        if isinstance(self.system, Batched) and not self.structure.symmetric:
-            done &= self._solved(x, b_free, known_controls)
+        if isinstance(self.system, Batched):
+            from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
+
+            x, done = settle(self.system, self.laws, state, controls, max_steps)
+        else:
+            x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
         if not done.all():
             hard = np.flatnonzero(~done)
             x[hard] = self._continuation(b_free[hard], known_controls[hard], max_steps, hard)
         return x
-
-    def _solved(self, x, b_free, known_controls) -> np.ndarray:
-        """Which samples satisfy their equations: without pivoting, elimination can go wrong without a word."""
-        with np.errstate(all="ignore"):
-            u = (self.ports.read_free @ x.T).T + known_controls
-            tangent = self.laws.tangent(self.laws.element_controls(u))
-            injected = (self.ports.inject_free @ (tangent.offset + self.laws.times(tangent, u)).T).T
-            linear = (self.linear.matrix @ x.T).T
-            scale = (abs(self.linear.matrix) @ np.abs(x).T).T + np.abs(b_free) + np.abs(injected)
-            return (np.abs(linear + injected - b_free) <= 1e-8 * scale + 1e-15).all(axis=1)
 
     def _continuation(self, b, known, max_steps: int, samples: np.ndarray) -> np.ndarray:
         """Samples Newton could not settle: from 0 V, in small steps, then gmin stepping, then source stepping."""

@@ -6,6 +6,8 @@ All arrays are (rows, LANES) and contiguous; `indices` are int32.
 
 from __future__ import annotations
 
+import inspect
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -17,7 +19,7 @@ _VECTOR = ir.VectorType(_DOUBLE, LANES)
 _FAST = ("contract",)
 
 
-class _Rows:
+class Rows:
     """Rows of an array argument: load and store by row number."""
 
     def __init__(self, context, builder, kind, value):
@@ -33,6 +35,10 @@ class _Rows:
     def __setitem__(self, row, value):
         self.b.store(value, self._at(row), align=8)
 
+    def number(self, place):
+        """An entry of a one-dimensional array of doubles."""
+        return self.b.load(self.b.gep(self.data, [place]))
+
     def index(self, place):
         """An entry of an index array as a row number."""
         return self.b.sext(self.b.load(self.b.gep(self.data, [place])), _LONG)
@@ -42,23 +48,18 @@ def _kernel(n_arrays: int, n_numbers: int, body):
     """An intrinsic of array arguments, then integers; `body(b, arrays, numbers)` emits its code."""
 
     def emit(context, b, signature, values):
-        arrays = [_Rows(context, b, signature.args[k], values[k]) for k in range(n_arrays)]
+        arrays = [Rows(context, b, signature.args[k], values[k]) for k in range(n_arrays)]
         body(b, arrays, values[n_arrays:])
         return context.get_dummy_value()
 
-    numbers = (types.int64,) * n_numbers
-    # numba reads an intrinsic's arity from its signature, so each arity is spelt out once.
-    makers = {
-        (2, 3): lambda t, a, c, i, j, k: (types.void(a, c, *numbers), emit),
-        (3, 2): lambda t, a, c, d, i, j: (types.void(a, c, d, *numbers), emit),
-        (3, 1): lambda t, a, c, d, i: (types.void(a, c, d, *numbers), emit),
-        (3, 3): lambda t, a, c, d, i, j, k: (types.void(a, c, d, *numbers), emit),
-        (4, 2): lambda t, a, c, d, e, i, j: (types.void(a, c, d, e, *numbers), emit),
-        (4, 3): lambda t, a, c, d, e, i, j, k: (types.void(a, c, d, e, *numbers), emit),
-        (4, 4): lambda t, a, c, d, e, i, j, k, l: (types.void(a, c, d, e, *numbers), emit),
-        (4, 5): lambda t, a, c, d, e, i, j, k, l, m: (types.void(a, c, d, e, *numbers), emit),
-    }
-    return intrinsic(makers[n_arrays, n_numbers])
+    def declare(typing, *given):
+        return types.void(*given[:n_arrays], *(types.int64,) * n_numbers), emit
+
+    # numba reads an intrinsic's arity from its signature.
+    names = ("typing", *(f"a{k}" for k in range(n_arrays + n_numbers)))
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    declare.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # type: ignore[attr-defined]
+    return intrinsic(declare)
 
 
 def _put_column(b, arrays, numbers):
@@ -163,9 +164,148 @@ back_lu = _back(False)
 
 def _hold(b, arrays, numbers):
     m, x = arrays
-    c, j, _ = numbers
+    c, j = numbers
     m[c] = x[j]
 
 
-hold = _kernel(2, 3, _hold)
+hold = _kernel(2, 2, _hold)
 """m[c] = x[j]."""
+
+
+def everywhere(b, number):
+    """One number in every lane."""
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    one = b.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
+    return b.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def whole(b, name: str, x):
+    """An LLVM intrinsic of one vector, such as sqrt or fabs."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR])
+    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.{name}.v{LANES}f64"), [x])
+
+
+def _copy(b, arrays, numbers):
+    target, source = arrays
+    (row,) = numbers
+    target[row] = source[row]
+
+
+copy = _kernel(2, 1, _copy)
+"""target[row] = source[row]."""
+
+
+def _moved(b, arrays, numbers):
+    error, fresh, past, tolerance = arrays
+    row, element = numbers
+    f = fresh[row]
+    size = whole(b, "fabs", f)
+    gap = whole(b, "fabs", b.fsub(f, past[row]))
+    gap = b.fsub(gap, b.fmul(size, tolerance[ir.Constant(_LONG, 0)]))
+    worst = error[element]
+    # A gap that is no number is kept: nothing is smaller than it.
+    error[element] = b.select(b.fcmp_unordered(">", gap, worst), gap, worst)
+
+
+moved = _kernel(4, 2, _moved)
+"""error[element] = max(error[element], |fresh[row] - past[row]| - tolerance[0] |fresh[row]|)."""
+
+
+def _within(b, arrays, numbers):
+    at, fresh, least = arrays
+    (row,) = numbers
+    old, new = at[row], fresh[row]
+    size = whole(b, "fabs", old)
+    step = least[ir.Constant(_LONG, 0)]
+    reach = b.fadd(size, size)
+    reach = b.select(b.fcmp_ordered(">", reach, step), reach, step)
+    low, high = b.fsub(old, reach), b.fadd(old, reach)
+    new = b.select(b.fcmp_ordered("<", new, low), low, new)
+    at[row] = b.select(b.fcmp_ordered(">", new, high), high, new)
+
+
+within = _kernel(3, 1, _within)
+"""at[row] = fresh[row], at most max(least[0], 2 |at[row]|) from at[row]."""
+
+
+def _spread(b, arrays, numbers):
+    a, base = arrays
+    (count,) = numbers
+    with cgutils.for_range(b, count, intp=_LONG) as loop:
+        a[loop.index] = everywhere(b, base.number(loop.index))
+
+
+spread = _kernel(2, 1, _spread)
+"""a[p] = base[p] in every lane, for p < count; `base` is one-dimensional."""
+
+
+def _accumulate(b, arrays, numbers):
+    target, source, indices, signs = arrays
+    place, offset, first, last = numbers
+    total = cgutils.alloca_once_value(b, target[place])
+    with cgutils.for_range_slice(b, first, last, ir.Constant(_LONG, 1)) as (t, _):
+        part = b.fmul(everywhere(b, signs.number(t)), source[b.add(offset, indices.index(t))], flags=_FAST)
+        b.store(b.fadd(b.load(total), part, flags=_FAST), total)
+    target[place] = b.load(total)
+
+
+accumulate = _kernel(4, 4, _accumulate)
+"""target[place] += sum of signs[t] * source[offset + indices[t]] for first <= t < last; `signs` is one-dimensional."""
+
+
+def _products(b, arrays, numbers):
+    target, left, right, indices = arrays
+    offset, count = numbers
+    with cgutils.for_range(b, count, intp=_LONG) as loop:
+        place, row = indices.index(loop.index), b.add(offset, loop.index)
+        target[place] = b.fadd(target[place], b.fmul(left[row], right[row], flags=_FAST), flags=_FAST)
+
+
+products = _kernel(4, 2, _products)
+"""target[indices[t]] += left[offset + t] * right[offset + t] for t < count."""
+
+
+def _differences(b, arrays, numbers):
+    target, x, upper, lower, signs = arrays
+    offset, count = numbers
+    with cgutils.for_range(b, count, intp=_LONG) as loop:
+        t = loop.index
+        gap = b.fsub(x[upper.index(t)], x[lower.index(t)])
+        target[b.add(offset, t)] = b.fmul(everywhere(b, signs.number(t)), gap)
+
+
+differences = _kernel(5, 2, _differences)
+"""target[offset + t] = signs[t] * (x[upper[t]] - x[lower[t]]) for t < count; `signs` is one-dimensional."""
+
+
+def _run(add: bool):
+    def body(b, arrays, numbers):
+        target, source = arrays
+        to, origin, count = numbers
+        with cgutils.for_range(b, count, intp=_LONG) as loop:
+            row, value = b.add(to, loop.index), source[b.add(origin, loop.index)]
+            target[row] = b.fadd(target[row], value) if add else value
+
+    return _kernel(2, 3, body)
+
+
+copy_rows, add_rows = _run(False), _run(True)
+"""target[to + t] = (or +=) source[origin + t] for t < count."""
+
+
+def far(b, new, old, limit):
+    """Whether any lane of two rows is more than `limit` apart, or no number."""
+    gap = whole(b, "fabs", b.fsub(new, old))
+    lanes = b.bitcast(b.fcmp_unordered(">", gap, everywhere(b, limit)), ir.IntType(LANES))
+    return b.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+
+
+@intrinsic
+def beyond(typing, fresh, past, row, limit):
+    """far(fresh[row], past[row], limit) as a truth value."""
+
+    def emit(context, b, signature, values):
+        new, old = (Rows(context, b, signature.args[k], values[k])[values[2]] for k in range(2))
+        return far(b, new, old, values[3])
+
+    return types.boolean(fresh, past, types.int64, types.float64), emit

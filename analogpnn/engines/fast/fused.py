@@ -1,0 +1,116 @@
+"""Newton's method on all free unknowns in lanes: eight samples a vector, laws compiled, blocks shared out to cores.
+
+One step is two compiled passes over a block of eight samples, all in one cache: `lanes.step` assembles, factors, solves
+and reads the controls; each law's `kernels.advance` limits them and linearises anew. A block goes on until its last
+sample has converged; a sample's answer is that of the step at which it converged, whoever shares its block.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from analogpnn.engines.fast import kernels, lanes
+from analogpnn.engines.fast.batched import Batched
+from analogpnn.engines.fast.iteration import TOLERANCE
+from analogpnn.engines.fast.laws import Laws, limit
+
+LANES = lanes.LANES
+STEPS = 8
+"""Newton steps to expect."""
+_TOLERANCE = np.full((1, LANES), TOLERANCE)
+_NOTHING = np.zeros((0, 0, LANES))
+
+
+def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int):
+    """As `iteration.iterate`: x (B, n_free) and which samples have converged (B,)."""
+    b, known = state
+    plan = system.plan
+    batch, blocks = len(start), -(-len(start) // LANES)
+    slots = plan.slots
+    u = slots.spread(_laid_out(start))
+    fixed = slots.spread(_laid_out(known)) if system.ports.read_known.nnz else _NOTHING
+    right = np.take(_laid_out(b), plan.pattern.rows, axis=1)
+    at = np.empty_like(u)
+    slopes = np.empty_like(u)
+    constants = np.empty((blocks, slots.n_elements, LANES))
+    error = np.zeros((blocks, LANES))
+    y = np.empty_like(right)
+    x = np.full((blocks, LANES, system.linear_size), np.nan)
+    done = np.zeros((blocks, LANES), dtype=bool)
+    advances = [_advance(laws, k, system, slots) for k in range(len(laws.groups))]
+    given = system.base, _rows(right), _rows(constants), _rows(slopes)
+
+    @np.errstate(all="ignore")
+    def run(first: int, last: int) -> None:
+        active = np.arange(first, last)
+        for each in advances:
+            each(active, True, u, at, slopes, constants, error)
+        for _ in range(max_steps):
+            step: tuple = (*plan.arguments, active, *given, _rows(y), _rows(u), _rows(fixed))
+            lanes.step(*step)
+            error[active] = 0.0
+            for each in advances:
+                each(active, False, u, at, slopes, constants, error)
+            check: tuple = (*plan.checking, active, error, TOLERANCE, *given, _rows(at), _rows(y), x, done)
+            lanes.collect(*check)
+            going = ~done[active] & np.isfinite(error[active])
+            active = active[going.any(axis=1)]
+            if not len(active):
+                break
+
+    lanes.share(run, blocks, STEPS * plan.pattern.flops * LANES)
+    return x.reshape(blocks * LANES, -1)[:batch], done.ravel()[:batch]
+
+
+def _laid_out(values: np.ndarray) -> np.ndarray:
+    """(B, k) as (blocks, k, LANES); the last block is filled up with copies of the last sample."""
+    lacking = -len(values) % LANES
+    if lacking:
+        values = np.concatenate([values, np.repeat(values[-1:], lacking, axis=0)])
+    return np.ascontiguousarray(np.swapaxes(values.reshape(-1, LANES, values.shape[1]), 1, 2))
+
+
+def _advance(laws: Laws, k: int, system: Batched, slots):
+    """What takes group k from new controls to its next tangent: a compiled kernel, or NumPy for a few elements."""
+    device = laws.groups[k].device
+    n, slot, element = len(laws.groups[k].names), slots.first_slot[k], slots.first_element[k]
+    values = [np.broadcast_to(v, n) for v in laws.parameters[k]]
+    seen = None if system.resistance is None else system.resistance[laws.ports.slots[k][2]]
+    kernel = kernels.advance(device, seen is not None) if n >= kernels.WORTH else None
+    if kernel is None:
+        return partial(_by_numpy, device, [v[:, None] for v in values], None if seen is None else seen[:, None],
+                       slot, n, element)  # fmt: skip
+    parameters = np.array(values, dtype=float).reshape(len(values), n)
+    resistance = np.zeros(n) if seen is None else seen
+    least = np.full((1, LANES), device.step)
+
+    def compiled(active, begin, u, at, slopes, constants, error):
+        kernel(active, begin, _TOLERANCE, least, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
+               parameters, resistance, _rows(slopes), _rows(constants), error)  # fmt: skip
+
+    return compiled
+
+
+def _rows(a: np.ndarray) -> np.ndarray:
+    rows = a.reshape(-1, LANES)
+    assert rows.base is not None or not rows.size  # a view: kernels write into it
+    return rows
+
+
+def _by_numpy(device, values, seen, slot, n, element, active, begin, u, at, slopes, constants, error):
+    span = [slice(slot + c * n, slot + (c + 1) * n) for c in range(len(device.controls))]
+    fresh = [u[active, s] for s in span]
+    if not begin:
+        past = [at[active, s] for s in span]
+        worst = error[active]
+        for f, p in zip(fresh, past):
+            worst = np.maximum(worst, (np.abs(f - p) - TOLERANCE * np.abs(f)).max(axis=1))
+        error[active] = np.where(np.isnan(worst), np.inf, worst)
+        fresh = limit(device, fresh, past, values, seen)
+    value, *d = device.law(*fresh, *values)
+    for slope, f, s in zip(d, fresh, span):
+        at[active, s], slopes[active, s] = f, slope
+        value = value - slope * f
+    constants[active, element : element + n] = value
