@@ -8,6 +8,15 @@ from analogpnn.learning import SquaredError
 from analogpnn.training.meter import Meter
 from analogpnn.training.phases import Phases
 
+CASCADES = (
+    "feedback-alignment",
+    "direct-feedback-alignment",
+    "augmented-physics-aware-training",
+    "physical-local-learning",
+    "forward-forward",
+)
+"""Methods for stages joined by buffers."""
+
 
 def data(samples=5):
     rng = np.random.default_rng(2)

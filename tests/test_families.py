@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from families import data, estimate, exact, off
+from families import CASCADES, data, estimate, exact, off
 from linear_network import LinearEngine, lattice, measure
 
 from analogpnn import Circuit, Netlist, Newton
@@ -39,7 +39,6 @@ from analogpnn.training.engines import make_engine
 from analogpnn.training.train import train
 
 LINEAR = "\n".join(line for line in LATTICE.splitlines() if not line.startswith("D")) + "\n"
-CASCADES = ("feedback-alignment", "direct-feedback-alignment", "augmented-physics-aware-training")
 
 
 @pytest.fixture(scope="module")

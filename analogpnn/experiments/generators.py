@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from analogpnn.circuit import generate
+from analogpnn.circuit import cascade, generate
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.errors import ExperimentError
 from analogpnn.learning.registry import suggestion
@@ -14,11 +14,12 @@ from analogpnn.learning.registry import suggestion
 GENERATORS: dict[str, Callable[..., Any]] = {
     "deep-resistive-network": generate.deep_resistive_network,
     "layered": generate.layered,
+    "cascade": cascade.cascade,
     "crossbar": generate.crossbar,
     "lattice": generate.lattice,
     "random-graph": generate.random_graph,
 }
-"""Functions of `analogpnn.circuit.generate` by the name they have in experiment files."""
+"""Functions of `analogpnn.circuit.generate` and its neighbours by the name they have in experiment files."""
 EXAMPLE = 'netlist = {generate = "deep-resistive-network", layers = [784, 100, 10], gain = 100}'
 
 

@@ -13,6 +13,8 @@ method                           evaluations            needs
 `FeedbackAlignment`              1                      a cascade; a model of each stage
 `DirectFeedbackAlignment`        1                      a cascade; a model of each stage, the error broadcast
 `AugmentedPhysicsAwareTraining`  1                      a cascade; a linear model of each stage, the error broadcast
+`PhysicalLocalLearning`          1                      a cascade; a model within each stage, two remembered activities
+`ForwardForward`                 3                      a cascade; a model within each stage, labels as inputs
 ===============================  =====================  =========================================================
 
 Evaluations per sample and update, P trainables. In experiment files they are rules like all others, by name.
@@ -28,9 +30,11 @@ from analogpnn.gradients.cma_es import CMAES
 from analogpnn.gradients.direct_feedback_alignment import DirectFeedbackAlignment
 from analogpnn.gradients.feedback_alignment import FeedbackAlignment
 from analogpnn.gradients.finite_differences import FiniteDifferences
+from analogpnn.gradients.forward_forward import ForwardForward
 from analogpnn.gradients.in_silico import InSilico
 from analogpnn.gradients.method import Estimate, Method
 from analogpnn.gradients.multiplexed_gradient_descent import MultiplexedGradientDescent
+from analogpnn.gradients.physical_local_learning import PhysicalLocalLearning
 from analogpnn.gradients.physics_aware_training import PhysicsAwareTraining
 from analogpnn.gradients.spsa import SPSA
 from analogpnn.gradients.weight_perturbation import WeightPerturbation
@@ -47,6 +51,8 @@ METHODS = {
     "feedback-alignment": FeedbackAlignment,
     "direct-feedback-alignment": DirectFeedbackAlignment,
     "augmented-physics-aware-training": AugmentedPhysicsAwareTraining,
+    "physical-local-learning": PhysicalLocalLearning,
+    "forward-forward": ForwardForward,
 }
 """Methods by the name they have in experiment files and on the command line."""
 

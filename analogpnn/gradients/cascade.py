@@ -6,7 +6,9 @@ forward and lets nothing back. What is between buffers is a stage.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,9 @@ import numpy as np
 from analogpnn.circuit.reciprocity import _amplifiers, _Regions
 from analogpnn.devices import linear
 from analogpnn.errors import ExperimentError
+from analogpnn.gradients.method import Estimate, Memory
+from analogpnn.gradients.stages import stages_backward
+from analogpnn.learning.costs import Cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,7 @@ class Buffers:
     outputs: np.ndarray
 
 
+@lru_cache(maxsize=4)  # asked for at every update
 def find_buffers(circuit: Any) -> Buffers:
     """The circuit as a cascade.
 
@@ -74,6 +80,38 @@ def find_buffers(circuit: Any) -> Buffers:
         path=circuit.path,
         cure="Join stages by E cards (E1 b 0 h 0 1), or use physics-aware-training.",
     )
+
+
+def needs_buffers(method: Any, circuit: Any, theta: np.ndarray) -> Memory:
+    """The `start` of methods for cascades: nothing evolves, but there must be buffers."""
+    find_buffers(circuit)
+    return {}
+
+
+def by_feedback(
+    circuit: Any,
+    engine: Any,
+    theta: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    cost: Cost,
+    feedback: Callable[[Buffers, np.ndarray], np.ndarray],
+    *,
+    linear: bool = False,
+) -> Estimate:
+    """What feedback alignment is, whichever: one state, errors brought to the buffers, each stage's own pull-back.
+
+    Parameters
+    ----------
+    feedback : callable
+        ``(buffers, dC/do (batch, n_outputs)) -> errors at the buffers (batch, K)``.
+    linear : bool
+        As for `stages_backward`.
+    """
+    op = engine.equilibrium(circuit, theta, inputs)
+    buffers = find_buffers(circuit)
+    slope = cost.gradient(op.outputs, targets)
+    return stages_backward(circuit, op, buffers, slope, feedback(buffers, slope), linear=linear)
 
 
 def direct_feedback(buffers: Buffers, slope: np.ndarray, seed: int) -> np.ndarray:

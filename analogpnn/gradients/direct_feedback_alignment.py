@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
-import numpy as np
-
-from analogpnn.circuit.arrays import add_columns
-from analogpnn.gradients.cascade import direct_feedback, find_buffers
-from analogpnn.gradients.method import Estimate, Memory
+from analogpnn.gradients.cascade import by_feedback, direct_feedback, needs_buffers
+from analogpnn.gradients.method import Estimate
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -46,46 +43,9 @@ class DirectFeedbackAlignment:
     seed: int = 0
     cost: Cost = field(default_factory=SquaredError)
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory: B follows from the seed."""
-        find_buffers(circuit)
-        return {}
+    start = needs_buffers
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """Each stage's own pull-back of the error it is given."""
-        op = engine.equilibrium(circuit, theta, inputs)
-        buffers = find_buffers(circuit)
-        slope = cost.gradient(op.outputs, targets)
-        return stages_backward(circuit, op, buffers, slope, direct_feedback(buffers, slope, int(self.seed)))
-
-
-def stages_backward(circuit, op, buffers, slope, error, *, linear: bool = False) -> Estimate:
-    """Minus the pull-back, stage by stage, of errors at the outputs and at what the buffers read.
-
-    ``J_cut^T lambda = r`` with J_cut the Jacobian whose buffers copy nothing: it falls apart into the stages.
-    """
-    from analogpnn.engines import adjoint
-
-    n = circuit.n_unknowns
-    x = op.unknowns.reshape(-1, n + 1)
-    parameters = circuit.parameters(op.theta.reshape(-1))
-    cut = [list(values) for values in parameters]
-    names = list(circuit.groups[buffers.group].device.parameters)
-    gain = np.array(cut[buffers.group][names.index("gain")], dtype=float)
-    gain[buffers.places] = 0.0
-    cut[buffers.group][names.index("gain")] = gain
-    right = np.zeros_like(x)
-    a, b = circuit.output_numbers
-    for first, second, pull in ((a, b, slope), (buffers.positive, buffers.negative, error)):
-        add_columns(right, first, pull)
-        add_columns(right, second, -pull)
-    multipliers = np.zeros_like(x)
-    at = np.zeros_like(x) if linear else x
-    multipliers[:, :n] = adjoint.solve_transposed(circuit, at, cut, right[:, :n])
-    return Estimate(
-        update=-adjoint.pull_back(circuit, x, parameters, multipliers),
-        outputs=op.outputs,
-        measurements=len(x) * n,
-        multiply_adds=len(x) * (n**3 // 3 + n**2 + circuit.n_trainable + error.shape[1] * slope.shape[1]),
-        stored=circuit.n_trainable + n + error.shape[1] * slope.shape[1],
-    )
+        feedback = partial(direct_feedback, seed=int(self.seed))
+        return by_feedback(circuit, engine, theta, inputs, targets, cost, feedback)

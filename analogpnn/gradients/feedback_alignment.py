@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
-import numpy as np
-
-from analogpnn.gradients.cascade import find_buffers, stagewise_feedback
-from analogpnn.gradients.direct_feedback_alignment import stages_backward
-from analogpnn.gradients.method import Estimate, Memory
+from analogpnn.gradients.cascade import by_feedback, needs_buffers, stagewise_feedback
+from analogpnn.gradients.method import Estimate
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -42,14 +39,9 @@ class FeedbackAlignment:
     seed: int = 0
     cost: Cost = field(default_factory=SquaredError)
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory: B follows from the seed."""
-        find_buffers(circuit)
-        return {}
+    start = needs_buffers
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """Each stage's own pull-back of the error it is given."""
-        op = engine.equilibrium(circuit, theta, inputs)
-        buffers = find_buffers(circuit)
-        slope = cost.gradient(op.outputs, targets)
-        return stages_backward(circuit, op, buffers, slope, stagewise_feedback(buffers, slope, int(self.seed)))
+        feedback = partial(stagewise_feedback, seed=int(self.seed))
+        return by_feedback(circuit, engine, theta, inputs, targets, cost, feedback)
