@@ -12,6 +12,7 @@ from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.engines import layered
 from analogpnn.engines.arguments import check_kinds, prepare
+from analogpnn.engines.fast.clamped import Clamped, clamp
 from analogpnn.engines.fast.solver import Solver
 from analogpnn.engines.fast.threads import threads_for
 
@@ -138,12 +139,13 @@ class Newton:
             return layered.explain(circuit)
         return Solver(circuit, circuit.theta, False).explanation
 
-    def _solver(self, circuit: Circuit, theta: np.ndarray, clamped: bool) -> Solver:
+    def _solver(self, circuit: Circuit, theta: np.ndarray, clamped: bool) -> Solver | Clamped:
         # The free and the nudged phases of a training step share theta, so they share the elimination.
         known = self._memo.get(clamped)
         if known is not None and known[0] is circuit and np.array_equal(known[1], theta):
             return known[2]
-        solver = Solver(circuit, theta, clamped)
+        shared = clamped and all(group.device.is_affine for group in circuit.groups)
+        solver = clamp(self._solver(circuit, theta, False)) if shared else Solver(circuit, theta, clamped)
         self._memo[clamped] = (circuit, theta.copy(), solver)
         return solver
 

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from analogpnn.engines.fast.assembly import Linear, Structure
 from analogpnn.engines.fast.laws import Laws, Tangent
-from analogpnn.engines.fast.pattern import Pattern, analyse
+from analogpnn.engines.fast.pattern import Pattern, analyse, columns
 from analogpnn.engines.fast.ports import Ports
 
 
@@ -69,11 +69,9 @@ class Plan:
         self.symmetric = s.symmetric
         self.pattern: Pattern = analyse(block, typical, self.symmetric)
         p = self.pattern
-        kept = np.flatnonzero(p.entry_rows >= p.entry_columns) if self.symmetric else np.arange(block.n_entries)
-        kept = kept[np.lexsort((p.entry_rows[kept], p.entry_columns[kept]))]
-        self.kept = kept
-        self.indices = p.entry_rows[kept].astype(np.int32)
-        self.pointers = np.searchsorted(p.entry_columns[kept], np.arange(p.n + 1)).astype(np.int64)
+        placed = columns(p, self.symmetric)
+        self.kept, self.pointers, self.indices = placed.kept, placed.pointers, placed.indices
+        kept = placed.kept
         scatter = block.scatter(signs, first, False)[kept]
         self.places = np.flatnonzero(np.diff(scatter.indptr)).astype(np.int64)
         self.scatter = scatter[self.places]

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 
 from analogpnn.engines.fast.assembly import Linear
+from analogpnn.engines.fast.shared import Shared
 
 DENSE_LIMIT = 220
 """Unknowns up to which a dense inverse is the faster one."""
@@ -33,23 +34,33 @@ class Factor:
             if self.n and not np.abs(scaled).sum(axis=0).max() * np.abs(inverse).sum(axis=0).max() < 1e13:
                 raise np.linalg.LinAlgError("singular")
             self.inverse = inverse / column[:, None] / row
-            self.lu = None
-        else:
-            self.inverse = None
+            return
+        self.inverse = None
+        if linear.structure.symmetric:
             try:
-                self.lu = spl.splu(linear.matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
-                                   diag_pivot_thresh=0.01)  # fmt: skip
-            except RuntimeError as error:
-                raise np.linalg.LinAlgError(str(error)) from None
+                self.shared = Shared(linear)
+                return
+            except np.linalg.LinAlgError:
+                pass  # SuperLU pivots, and judges
+        self.shared = None
+        try:
+            self.lu = spl.splu(linear.matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
+                               diag_pivot_thresh=0.01)  # fmt: skip
+        except RuntimeError as error:
+            raise np.linalg.LinAlgError(str(error)) from None
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """A^-1 b for rows b (B, n)."""
-        if self.lu is None:
+        if self.inverse is not None:
             return b @ self.inverse.T
+        if self.shared is not None:
+            return self.shared.solve(b)
         return self.lu.solve(np.ascontiguousarray(b.T)).T
 
     def columns(self, b: sp.csc_matrix) -> np.ndarray:
         """A^-1 b for a few sparse columns (n, k)."""
-        if self.lu is None:
+        if self.inverse is not None:
             return self.inverse @ b.toarray()
+        if self.shared is not None:
+            return self.shared.solve(b.T.toarray()).T
         return self.lu.solve(b.toarray())

@@ -209,6 +209,42 @@ def collect(
                     x[b, s, columns[j]] = y[b * n + j, s]
 
 
+@_compiled
+def factor_shared(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, base, l, inverse):
+    """One L D L^T for all samples: l (fill,), inverse (n,) of D. Returns the least pivot over its diagonal entry."""
+    a, wide = np.empty((len(base), LANES)), np.empty((len(li), LANES))
+    d, reciprocal = np.empty((n, LANES)), np.empty((n, LANES))
+    v.spread(a, base, len(base))
+    _ldl(n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, a, wide, d, reciprocal, np.zeros((n, LANES)), np.empty((4, LANES)))
+    for p in range(len(l)):
+        l[p] = wide[p, 0]
+    least = np.inf
+    for j in range(n):
+        inverse[j] = reciprocal[j, 0]
+        ratio = d[j, 0] / base[cp[j]] if cp[j + 1] > cp[j] and ci[cp[j]] == j else 0.0
+        least = ratio if not ratio >= least else least
+    return least
+
+
+@_compiled
+def solve_shared(first, last, n, rows, lp, li, l, inverse, right, x):
+    """x = A^-1 right for rows (B, n), eight right-hand sides at a time."""
+    batch = right.shape[0]
+    y = np.empty((n, LANES))
+    for block in range(first, last):
+        for s in range(LANES):
+            sample = min(block * LANES + s, batch - 1)
+            for j in range(n):
+                y[j, s] = right[sample, rows[j]]
+        for j in range(n):
+            v.subtract_column(y, l, li, j, lp[j], lp[j + 1])
+        for j in range(n - 1, -1, -1):
+            v.back_column(y, l, li, inverse, j, lp[j], lp[j + 1])
+        for s in range(min(LANES, batch - block * LANES)):
+            for j in range(n):
+                x[block * LANES + s, rows[j]] = y[j, s]
+
+
 SPREAD = 3e6
 """Flops from which the blocks are shared out to the cores: a fraction of a millisecond."""
 

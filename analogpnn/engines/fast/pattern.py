@@ -54,6 +54,23 @@ class Pattern:
         return float(np.sum(counts * counts + 6 * counts))
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Where a matrix's entries go: those of `kept`, column by column after reordering (the lower half if symmetric)."""
+
+    kept: np.ndarray
+    pointers: np.ndarray
+    indices: np.ndarray
+
+
+def columns(p: Pattern, symmetric: bool) -> Columns:
+    """The entries as a factorisation takes them."""
+    kept = np.flatnonzero(p.entry_rows >= p.entry_columns) if symmetric else np.arange(len(p.entry_rows))
+    kept = kept[np.lexsort((p.entry_rows[kept], p.entry_columns[kept]))]
+    pointers = np.searchsorted(p.entry_columns[kept], np.arange(p.n + 1)).astype(np.int64)
+    return Columns(kept, pointers, p.entry_rows[kept].astype(np.int32))
+
+
 def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     """Order and symbolic factorisation.
 
@@ -78,13 +95,12 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     position = np.empty(n, dtype=np.int64)
     position[match] = np.arange(n)
     r, c = position[block.rows], block.columns
-    graph = sp.csc_matrix((np.ones(len(r)), (r, c)), shape=(n, n))
+    off = r != c
+    graph = sp.csc_matrix((np.ones(off.sum()), (r[off], c[off])), shape=(n, n))
     graph = (graph + graph.T).tocsc()
     # SuperLU orders and fills; a diagonally dominant stand-in with irregular numbers keeps it from pivoting.
     graph.data = -np.random.default_rng(0).uniform(0.5, 1.0, len(graph.data))
-    graph = ((graph + graph.T) / 2).tolil()
-    graph.setdiag(0)
-    graph = graph.tocsc()
+    graph = (graph + graph.T) / 2
     stand_in = graph + sp.diags(np.asarray(np.abs(graph).sum(axis=1)).ravel() + 1.0)
     lu = spl.splu(stand_in.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     order = np.argsort(lu.perm_c)

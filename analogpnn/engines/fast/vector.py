@@ -228,6 +228,33 @@ within = _kernel(3, 1, _within)
 """at[row] = fresh[row], at most max(least[0], 2 |at[row]|) from at[row]."""
 
 
+def _subtract_column(b, arrays, numbers):
+    x, l, indices = arrays
+    j, first, last = numbers
+    held = x[j]
+    with cgutils.for_range_slice(b, first, last, ir.Constant(_LONG, 1)) as (p, _):
+        row = indices.index(p)
+        x[row] = b.fsub(x[row], b.fmul(everywhere(b, l.number(p)), held, flags=_FAST), flags=_FAST)
+
+
+subtract_column = _kernel(3, 3, _subtract_column)
+"""x[indices[p]] -= l[p] * x[j] for first <= p < last, with one l for all lanes."""
+
+
+def _back_column(b, arrays, numbers):
+    x, l, indices, inverse = arrays
+    j, first, last = numbers
+    total = cgutils.alloca_once_value(b, b.fmul(x[j], everywhere(b, inverse.number(j))))
+    with cgutils.for_range_slice(b, first, last, ir.Constant(_LONG, 1)) as (p, _):
+        part = b.fmul(everywhere(b, l.number(p)), x[indices.index(p)], flags=_FAST)
+        b.store(b.fsub(b.load(total), part, flags=_FAST), total)
+    x[j] = b.load(total)
+
+
+back_column = _kernel(4, 3, _back_column)
+"""x[j] = x[j] * inverse[j] - sum of l[p] * x[indices[p]], with one l and one inverse for all lanes."""
+
+
 def _spread(b, arrays, numbers):
     a, base = arrays
     (count,) = numbers
