@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from weighted_mean import TOML, write
+from weighted_mean import write
 
 from analogpnn.cli.main import main
 
@@ -103,6 +103,13 @@ def test_op_engines_agree(call, divider, ngspice):
         (["export", "{folder}"], ["isn't a run directory"]),
         (["verify", "{folder}"], ["isn't a run directory"]),
         (["verify", "{missing}"], ["missing.cir"]),
+        (["verify", "{missing}"], ["no such run directory"]),
+        (["export", "{missing}"], ["no such run directory"]),
+        (["export", "{divider}", "--out", "{folder}/none/deck.cir"], ["none/deck.cir: No such file"]),
+        (["check", "{experiment}"], ["is an experiment", "analogpnn train"]),
+        (["train", "{folder}/maen.toml"], ["Did you mean", "mean.toml"]),
+        (["train", "{folder}/zzz.json"], ["Experiments there", "mean.toml"]),
+        (["train", "{experiment}", "--out", "{divider}"], ["is a file, not a directory"]),
         (["nonsense"], ["nonsense"]),
         (["op"], ["NETLIST"]),
     ],
@@ -110,7 +117,7 @@ def test_op_engines_agree(call, divider, ngspice):
 def test_bad_input_is_exit_code_2(call, divider, tmp_path, arguments, words):
     (tmp_path / "bytes.cir").write_bytes(bytes(range(256)) * 3)
     places = {"divider": divider, "missing": tmp_path / "missing.cir", "folder": tmp_path}
-    places["bytes"] = tmp_path / "bytes.cir"
+    places["bytes"], places["experiment"] = tmp_path / "bytes.cir", write(tmp_path) / "mean.toml"
     code, out, err = call(*(a.format(**places) for a in arguments))
     assert code == 2 and out == "" and err
     for word in words:
@@ -177,8 +184,8 @@ def test_failed_job_is_exit_code_1(call, folder, monkeypatch):
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(folder):
-    (folder / "mean.toml").write_text(TOML.replace("epochs = 6", "epochs = 100000"))
-    command = [sys.executable, "-m", "analogpnn", "train", "mean.toml", "--out", "run"]
+    longer = ["--set", "train.epochs=100000"]
+    command = [sys.executable, "-m", "analogpnn", "train", "mean.toml", *longer, "--out", "run"]
     job = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ})
     try:
         deadline = time.monotonic() + 60
@@ -189,7 +196,8 @@ def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(folder):
     finally:
         job.kill()
     assert job.returncode == 130, err
-    assert "Traceback" not in err and "--resume" in err
+    again = "go on with: analogpnn train mean.toml --set train.epochs=100000 --out run --resume"
+    assert "Traceback" not in err and err.rstrip().endswith(again)
     record = json.loads((folder / "run" / "run.json").read_text())
     assert record["status"] == "interrupted" and 0 < record["epochs"] < 100000
     assert (folder / "run" / "trained.cir").exists()
@@ -197,3 +205,29 @@ def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(folder):
     done = subprocess.run(more, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epochs"] == record["epochs"] + 5
+
+
+def test_ctrl_c_before_there_is_anything_to_keep(call, folder, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analogpnn.experiments.experiment.Experiment.from_file", interrupt)
+    code, out, err = call("train", folder / "mean.toml")
+    assert code == 130 and out == "" and err.strip() == "interrupted"
+
+
+def test_what_was_exported_follows_a_run_that_goes_on(call, folder):
+    run = folder / "run"
+    code, *_ = call("train", folder / "mean.toml", "--out", run, "--set", "train.epochs=1", "--export", "bench")
+    before = (run / "bench.cir").read_text()
+    code, *_ = call("train", folder / "mean.toml", "--out", run, "--resume")
+    assert code == 0 and (run / "bench.cir").read_text() != before
+    after = (run / "bench.cir").read_text()
+    call("export", run, "--to", "bench")
+    assert (run / "bench.cir").read_text() == after and not (run / "deck.cir").exists()
+
+
+def test_resuming_what_is_finished_says_so(call, folder):
+    for more in ([], ["--resume"]):
+        code, out, _ = call("train", folder / "mean.toml", "--out", folder / "run", *more)
+        assert code == 0 and ("all 6 epochs were done before" in out) == bool(more)

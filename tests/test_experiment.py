@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +168,40 @@ def test_same_seed_same_bits_and_the_directory_stands_alone(folder, tmp_path_fac
     assert Run.from_directory(elsewhere).circuit().n_trainable == 3
 
 
+RULE_OF_ONES_OWN = """import own_helper
+from analogpnn.circuit.boundary import Clamp
+
+class Own:
+    def boundaries(self, outputs, targets):
+        return (Clamp(outputs + own_helper.SHARE * (targets - outputs)),)
+    def update(self, free, clamped):
+        return (free.force - clamped.force) / own_helper.SHARE
+"""
+
+
+def test_modules_of_ones_own_are_kept_too(folder, tmp_path_factory):
+    (folder / "own_rule.py").write_text(RULE_OF_ONES_OWN)
+    (folder / "own_helper.py").write_text("import json\nSHARE = 0.1\n")
+    (folder / "unused.py").write_text("")
+    options = ["rule=own_rule:Own", "train.epochs=2"]
+    first = Experiment.from_file(folder / "mean.toml", options).run(folder / "run")
+    kept = {path.name for path in (folder / "run").glob("*.py")}
+    assert kept == {"own_rule.py", "own_helper.py"}
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "run"
+    shutil.copytree(folder / "run", elsewhere)
+    for name in ("own_rule.py", "own_helper.py", "mean.cir", "mean.toml"):
+        (folder / name).rename(folder / f"{name}.away")
+    command = [sys.executable, "-m", "analogpnn", "train", "experiment.toml", "--out", "again"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "again" / "trained.cir").read_bytes() == first.file("trained.cir").read_bytes()
+    for name in ("own_rule.py", "own_helper.py", "mean.cir", "mean.toml"):
+        (folder / f"{name}.away").rename(folder / name)
+    (folder / "own_helper.py").write_text("SHARE = 0.2\n")
+    with pytest.raises(ExperimentError, match="another text of own_helper.py"):
+        Experiment.from_file(folder / "mean.toml", options).run(folder / "run", resume=True)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "momentum", "adam"])
 def test_resume_goes_on_bit_for_bit(folder, optimiser):
     options = [f"train.optimiser={optimiser}"]
@@ -202,8 +238,21 @@ def test_resume_may_run_longer_but_not_differently(folder):
     with pytest.raises(ExperimentError, match="another 'train.rate'"):
         Experiment.from_file(folder / "mean.toml", ["train.rate=1"]).run(folder / "run", resume=True)
     (folder / "mean.cir").write_text(NETLIST.replace("20k", "21k"))
-    with pytest.raises(ExperimentError, match="another netlist"):
+    with pytest.raises(ExperimentError, match="another text of mean.cir"):
         Experiment.from_file(folder / "mean.toml").run(folder / "run", resume=True)
+
+
+def test_ctrl_c_while_results_are_written_leaves_a_run_to_go_on_with(folder, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("analogpnn.experiments.report.save_history_plot", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Experiment.from_file(folder / "mean.toml").run(folder / "run")
+    assert Run.from_directory(folder / "run").record["status"] == "interrupted"
+    run = Experiment.from_file(folder / "mean.toml").run(folder / "run", resume=True)
+    assert run.finished and run.file("loss.png").exists()
 
 
 def test_a_run_is_never_written_over(folder):

@@ -11,22 +11,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analogpnn.cli.arguments import ExperimentPath, Json, Set
 from analogpnn.cli.terminal import print_json
 from analogpnn.errors import ExperimentError
 
 
 def compare(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A TOML file.", show_default=False)],
+    experiment: ExperimentPath,
     rules: Annotated[str, typer.Option("--rules", metavar="A,B,C", help="Names of rules.", show_default=False)],
     seeds: Annotated[int, typer.Option(min=1, help="Runs per rule.")] = 1,
     trials: Annotated[int, typer.Option(min=1, help="Rates tried for each rule; 1 takes the first guess.")] = 5,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; runs/<name>-compare by default.")] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a (dotted) key; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    set: Set = None,
+    json: Json = False,
 ) -> None:
     """Train by several rules: same seeds, each at its best rate, with what it cost the physics.
 

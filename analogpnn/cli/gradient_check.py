@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from analogpnn.cli.arguments import ExperimentPath, Json, Set
 from analogpnn.cli.compare import print_table, rule_names
 from analogpnn.cli.terminal import print_json
 from analogpnn.errors import ExperimentError
@@ -15,10 +16,10 @@ from analogpnn.units import parse_number
 
 
 def gradient_check(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A TOML file.", show_default=False)],
+    experiment: ExperimentPath,
     rules: Annotated[
         str | None,
-        typer.Option("--rules", metavar="A,B,C", help="Names of rules; by default the experiment's and six others."),
+        typer.Option("--rules", metavar="A,B,C", help="Names of rules; by default its own and six usual ones."),
     ] = None,
     nudges: Annotated[
         str, typer.Option("--nudges", metavar="X,Y,Z", help="Nudges, as multiples of each rule's own.")
@@ -28,11 +29,8 @@ def gradient_check(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Updates averaged, for random rules.")] = 1,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it too, as a PNG.")] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a (dotted) key; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    set: Set = None,
+    json: Json = False,
 ) -> None:
     """Compare each rule's first update with the exact adjoint gradient, layer by layer and nudge by nudge."""
     from analogpnn.experiments.experiment import Experiment

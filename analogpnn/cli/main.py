@@ -5,6 +5,7 @@ Exit codes: 0 good, 1 the job failed (did not converge, verification off), 2 bad
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,17 @@ from typing import Annotated
 
 import typer
 
+from analogpnn.cli.arguments import (
+    ExperimentPath,
+    Include,
+    Json,
+    NetlistPath,
+    Params,
+    Set,
+    assignments,
+    existing,
+    read,
+)
 from analogpnn.cli.compare import compare
 from analogpnn.cli.gradient_check import gradient_check
 from analogpnn.cli.progress import TrainingProgress
@@ -26,8 +38,8 @@ from analogpnn.cli.terminal import (
 )
 from analogpnn.cli.tran import tran
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError
-from analogpnn.experiments.rundir import BENCH, DECK, RECORD, TRAINED, Run, write_text
-from analogpnn.experiments.schema import suggest
+from analogpnn.experiments.exporting import FORMATS, export_run, exported_text, known_format
+from analogpnn.experiments.rundir import RECORD, Run, write_text
 
 app = typer.Typer(
     name="analogpnn",
@@ -38,13 +50,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Include = Annotated[
-    list[Path] | None,
-    typer.Option("--allow-include", metavar="DIR", help="A folder that .include may read from; repeatable."),
-]
-Params = Annotated[list[str] | None, typer.Option("--param", metavar="K=V", help="Value of a .param; repeatable.")]
-NetlistPath = Annotated[Path, typer.Argument(metavar="NETLIST", help="A SPICE file.", show_default=False)]
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+
+class Stopped(Exception):
+    """Ctrl-C where there is more to say than that."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,14 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         app(args=list(arguments) if arguments is not None else None)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's own answer to Ctrl-C, without a word
+            print("interrupted", file=sys.stderr)
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except AnalogError as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, (NetlistError, ExperimentError)) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output left: analogpnn ... | head
         sys.stdout = None  # type: ignore[assignment]
         return 1
@@ -80,7 +96,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 @app.callback(invoke_without_command=True)
 def _top(
-    version: Annotated[bool, typer.Option("--version", help="Print the versions and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", metavar="", help="Print the versions and end.")] = False,
 ) -> None:
     if version:
         from analogpnn.experiments.experiment import versions
@@ -96,9 +112,9 @@ def check(netlist: NetlistPath, param: Params = None, allow_include: Include = N
 
     from analogpnn.circuit.lint import lint
 
-    findings = lint(netlist, _assignments("--param", param), allow_include=allow_include or ())
+    findings = lint(netlist, assignments("--param", param), allow_include=allow_include or ())
     try:
-        circuit = _circuit(netlist, param, allow_include)
+        circuit = read(netlist, param, allow_include)
     except NetlistError as error:
         for finding in findings:
             if finding.what != error.what:
@@ -132,8 +148,8 @@ def op(
     from analogpnn.training.engines import make_engine
 
     solver = make_engine(engine)
-    circuit = _circuit(netlist, param, allow_include)
-    wanted = _assignments("--input", input)
+    circuit = read(netlist, param, allow_include)
+    wanted = assignments("--input", input)
     sources = {card.name: card for card in circuit.flat.cards if card.letter in "vi"}
     for name in wanted:
         if name not in sources:
@@ -141,7 +157,7 @@ def op(
             raise ExperimentError(f"there is no source '{name}'", path="--input", cure=cure)
     others = {(name, "dc"): value for name, value in wanted.items() if name not in circuit.inputs}
     if others:
-        circuit = read_circuit(circuit.netlist.with_values(others), _assignments("--param", param))
+        circuit = read_circuit(circuit.netlist.with_values(others), assignments("--param", param))
     inputs = circuit.input_values.copy()
     for k, name in enumerate(circuit.inputs):
         inputs[k] = wanted.get(name, inputs[k])
@@ -158,15 +174,12 @@ def op(
 
 @app.command()
 def train(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A TOML file.", show_default=False)],
+    experiment: ExperimentPath,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run directory; runs/<name>-<date>-<time> by default.")
     ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another value for a (dotted) key; repeatable."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    set: Set = None,
+    resume: Annotated[bool, typer.Option("--resume", metavar="", help="Go on with an interrupted run.")] = False,
     export: Annotated[
         list[str] | None,
         typer.Option("--export", metavar="FORMAT", help="Export into the run directory too; repeatable."),
@@ -177,7 +190,7 @@ def train(
     from analogpnn.experiments.experiment import Experiment
     from analogpnn.experiments.running import default_directory, latest_unfinished
 
-    formats = [_format(name) for name in export or ()]
+    formats = [known_format(name) for name in export or ()]
     job = Experiment.from_file(experiment, set or ())
     if out is None:
         out = latest_unfinished(job.name) if resume else default_directory(job.name)
@@ -188,29 +201,18 @@ def train(
             progress.close()
             if not (Path(out) / RECORD).exists():
                 raise
-            print(
-                f"interrupted; what was learned so far is in {out}\n"
-                f"go on with: analogpnn train {experiment} --out {out} --resume",
-                file=sys.stderr,
-            )
-            raise typer.Exit(130) from None
-    exported = [str(_export_run(run, name)) for name in formats]
+            again = shlex.join([str(experiment), *(part for text in set or () for part in ("--set", text))])
+            what = f"interrupted; what was learned so far is in {out}"
+            raise Stopped(
+                f"{what}\ngo on with: analogpnn train {again} --out {shlex.quote(str(out))} --resume"
+            ) from None
+    exported = [str(export_run(run, name)) for name in formats]
     if json:
         print_json({**run.record, "directory": str(run.directory), "exported": exported})
     else:
         print_rows(run_rows(run, exported))
     if not run.record.get("verified", {}).get("passed", True):
         raise typer.Exit(1)
-
-
-FORMATS = {"netlist": TRAINED, "deck": DECK, "bench": BENCH, "csv": "trained.csv"}
-
-
-def _format(name: str) -> str:
-    if name not in FORMATS:
-        known = f"Formats: {', '.join(FORMATS)}."
-        raise ExperimentError(f"there is no export format '{name}'", cure=suggest(name, FORMATS) or known)
-    return name
 
 
 @app.command()
@@ -229,18 +231,19 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained circuit: netlist, flat deck, self-checking test bench, or a table of its values."""
-    to = _format(to)
+    to = known_format(to)
+    existing(source)
     if source.is_dir():
-        path: Path | None = _export_run(Run.from_directory(source), to, out)
+        path: Path | None = export_run(Run.from_directory(source), to, out)
         text = ""
     else:
-        circuit = _circuit(source, param, allow_include)
+        circuit = read(source, param, allow_include)
         inputs, outputs = circuit.input_values[None, :], None
         if to == "bench" and circuit.outputs:
             from analogpnn.training.engines import make_engine
 
             outputs = make_engine("fast").equilibrium(circuit, circuit.theta, inputs).outputs
-        text = _exported_text(circuit, circuit.theta, to, inputs, outputs)
+        text = exported_text(circuit, circuit.theta, to, inputs, outputs)
         path = write_text(out, text, circuit.netlist.encoding) if out is not None else None
     if json:
         print_json({"format": to, "path": str(path)} if path else {"format": to, "text": text})
@@ -248,28 +251,6 @@ def export(
         print(path)
     else:
         sys.stdout.write(text)
-
-
-def _export_run(run, to: str, out: Path | None = None) -> Path:
-    samples = run.samples()
-    circuit = run.circuit()
-    text = _exported_text(circuit, samples["theta"], to, samples["inputs"], samples["outputs"])
-    return write_text(out or run.file(FORMATS[to]), text, circuit.netlist.encoding)
-
-
-def _exported_text(circuit, theta, to: str, inputs, outputs) -> str:
-    from analogpnn import export as exports
-
-    if to == "netlist":
-        return exports.trained_netlist(circuit, theta)
-    if to == "deck":
-        return exports.trained_deck(circuit, theta)
-    if to == "csv":
-        return exports.trainables_csv(circuit, theta)
-    if not circuit.outputs:
-        cure = "Name them: *@ output v(out)"
-        raise NetlistError("a test bench compares outputs, and the circuit has none", path=circuit.path, cure=cure)
-    return exports.trained_bench(circuit, theta, inputs, outputs)
 
 
 @app.command()
@@ -289,12 +270,13 @@ def verify(
     from analogpnn.experiments.verification import verify_bench, verify_netlist, verify_run
     from analogpnn.export.verify import is_bench
 
+    existing(source)
     if source.is_dir():
         result = verify_run(Run.from_directory(source), tolerance=tolerance, samples=samples)
     elif is_bench(source):
         result = verify_bench(source)
     else:
-        result = verify_netlist(_circuit(source, None, allow_include), tolerance=tolerance)
+        result = verify_netlist(read(source, None, allow_include), tolerance=tolerance)
     if json:
         print_json(result)
     else:
@@ -306,29 +288,3 @@ def verify(
 app.command()(tran)
 app.command()(compare)
 app.command("gradient-check")(gradient_check)
-
-
-# --- helpers -----------------------------------------------------------------------------------------------
-
-
-def _circuit(path: Path, params: list[str] | None, allow_include: list[Path] | None):
-    from analogpnn.experiments.experiment import read_circuit
-
-    return read_circuit(path, _assignments("--param", params), allow_include or ())
-
-
-def _assignments(option: str, texts: list[str] | None) -> dict[str, float]:
-    """``["V1=0.3", "scale=1k"]`` as {"v1": 0.3, "scale": 1000.0}."""
-    from analogpnn.units import parse_number
-
-    values = {}
-    for text in texts or ():
-        name, equals, number = text.partition("=")
-        try:
-            values[name.strip().lower()] = parse_number(number.strip())
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip():
-            cure = f"Write {option} name=number; the number may have a SPICE suffix, as in 4.7k."
-            raise ExperimentError(f"'{text}' isn't name=number", path=option, cure=cure) from None
-    return values

@@ -88,15 +88,20 @@ def _counted(names: Sequence[str]) -> str:
 def _trainable_text(trainable: list[dict[str, Any]]) -> str:
     kinds = Counter((t["quantity"], t["unit"], float(t["lower"]), float(t["upper"])) for t in trainable)
     return "\n".join(
-        f"{number} {'conductances' if quantity == 'G' else quantity.upper()} within {a:g} ... {b:g} {unit}"
+        f"{number} {_named(quantity, number)} within {a:g} ... {b:g} {unit}"
         for (quantity, unit, a, b), number in kinds.items()
     )
+
+
+def _named(quantity: str, number: int) -> str:
+    return quantity.upper() if quantity != "G" else "conductance" if number == 1 else "conductances"
 
 
 def run_rows(run: Run, exported: Sequence[str]) -> Rows:
     """How a training run went, and where everything is."""
     record, final = run.record, run.final
-    how = f"{record['epochs']} epochs in {record['wall_seconds']:.1f} s, {record['rule']}"
+    number = record["epochs"]
+    how = f"{number} epoch{'' if number == 1 else 's'} in {record['wall_seconds']:.1f} s, {record['rule']}"
     rows = [
         ("trained", f"{record['name']}: {how}, engine {record['engine']}"),
         ("train loss", f"{final['train_loss']:.4g}"),

@@ -9,41 +9,36 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from analogpnn.cli.arguments import Include, Json, NetlistPath, Params, assignments, read
 from analogpnn.cli.terminal import print_json, print_rows
 from analogpnn.errors import ExperimentError
 from analogpnn.units import parse_number
 
 
 def tran(
-    netlist: Annotated[Path, typer.Argument(metavar="NETLIST", help="A SPICE file.", show_default=False)],
+    netlist: NetlistPath,
     stop: Annotated[str, typer.Option("--stop", metavar="T", help="End, as in 5m or 20us.", show_default=False)],
     step: Annotated[
         str | None, typer.Option("--step", metavar="T", help="Distance of samples; a hundredth of --stop if left out.")
     ] = None,
     engine: Annotated[str, typer.Option(help="fast or ngspice.")] = "fast",
     start: Annotated[str, typer.Option(help="op (operating point) or ic (initial conditions, ngspice's uic).")] = "op",
-    param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="K=V", help="Value of a .param; repeatable.")
-    ] = None,
+    param: Params = None,
     input: Annotated[
         list[str] | None,
         typer.Option("--input", metavar="V1=0.3", help="Hold a source constant instead of its waveform; repeatable."),
     ] = None,
     rtol: Annotated[float | None, typer.Option(help="Relative tolerance; 1e-6 if left out, for ngspice 1e-7.")] = None,
     out: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write time and node voltages.")] = None,
-    allow_include: Annotated[
-        list[Path] | None,
-        typer.Option("--allow-include", metavar="DIR", help="A folder that .include may read from; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    allow_include: Include = None,
+    json: Json = False,
 ) -> None:
     """Run a transient: node voltages over time. Sources follow the waveforms on their cards."""
-    from analogpnn.cli.main import _assignments, _circuit
     from analogpnn.engines.ode.sources import held
 
     end = _seconds("--stop", stop)
     distance = None if step is None else _seconds("--step", step)
-    circuit = held(_circuit(netlist, param, allow_include), _assignments("--input", input))
+    circuit = held(read(netlist, param, allow_include), assignments("--input", input))
     waves = _engine(engine, rtol)(circuit, stop=end, step=distance, initial=start)
     if out is not None:
         _write(out, circuit.nodes, waves)

@@ -4,7 +4,7 @@
 
     run.json          experiment, seed, versions, engine, rule, final figures, status
     experiment.toml   the experiment as it was run, every default and every --set filled in
-    <netlist>.cir     a copy of the netlist (and of what it includes): the directory stands alone
+    <netlist>.cir     a copy of the netlist, of what it includes and of modules the experiment names: it stands alone
     history.csv       one row per epoch
     trained.cir       the same netlist with other numbers
     samples.npz       inputs and targets, and the outputs training saw at the end
@@ -39,13 +39,17 @@ LOSS_PLOT = "loss.png"
 CONDUCTANCES_PLOT = "conductances.png"
 DECK = "deck.cir"
 BENCH = "bench.cir"
+TABLE = "trained.csv"
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary file that takes its name when it is complete; nothing is left behind if it isn't."""
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:  # in the user's words: of the file, not of its temporary name
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file

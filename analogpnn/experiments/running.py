@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +14,8 @@ import numpy as np
 from analogpnn.circuit.boundary import Free
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError, SimulatorError
 from analogpnn.experiments import report, rundir
+from analogpnn.experiments.exporting import export_again
+from analogpnn.experiments.inputs import changed_input, netlist_name, write_inputs
 from analogpnn.experiments.rundir import Run
 from analogpnn.experiments.settling import settling_time
 from analogpnn.export import Replay, replay, trained_deck, trained_netlist
@@ -69,7 +70,7 @@ def run(
     experiment.check()
     directory = Path(out) if out is not None else default_directory(experiment.name)
     earlier = _earlier(experiment, directory, resume)
-    netlist = _write_inputs(experiment, directory)
+    netlist = write_inputs(experiment, directory)
     record: dict[str, Any] = {
         "name": earlier.get("name", experiment.name),
         "experiment": experiment.resolved(netlist),
@@ -91,6 +92,9 @@ def run(
     checkpoint = directory / rundir.CHECKPOINT
     start = checkpoints.load(checkpoint) if resume and checkpoint.exists() else None
     rows = [] if start is None else _rows(start.history)
+    wanted = experiment.table["train"]["epochs"]
+    if start is not None and start.epoch >= wanted:
+        record["notes"].append(f"all {wanted} epochs were done before: for more, --set train.epochs=N")
     theta = experiment.circuit.theta if start is None else experiment.circuit.snap(start.theta)
     stopped: BaseException | None = None
     epochs = experiment.epochs(resume=start, checkpoint=checkpoint)
@@ -119,6 +123,8 @@ def run(
     except AnalogError as error:
         if stopped is None:  # a circuit that stopped settling needn't settle now: the first error counts
             record["status"], record["error"], stopped = "failed", str(error), error
+    except KeyboardInterrupt as error:
+        record["status"], stopped = "interrupted", error
     finally:
         report.write_history(directory / rundir.HISTORY, rows)
         rundir.write_json(directory / rundir.RECORD, record)  # last: a run that says it has finished is complete
@@ -139,8 +145,8 @@ def _earlier(experiment: Experiment, directory: Path, resume: bool) -> dict[str,
         cure = "Start it without --resume."
         raise ExperimentError("there is no run in it to go on with", path=directory, cure=cure)
     record = Run.from_directory(directory).record
-    netlist = _netlist_name(experiment)
-    old, new = _comparable(record["experiment"]), _comparable(experiment.resolved(netlist))
+    old = _comparable(record["experiment"])
+    new = _comparable(experiment.resolved(netlist_name(experiment)))
     for key in dict.fromkeys([*old, *new]):
         if old.get(key) != new.get(key):
             raise ExperimentError(
@@ -148,10 +154,10 @@ def _earlier(experiment: Experiment, directory: Path, resume: bool) -> dict[str,
                 path=directory,
                 cure="Only train.epochs and verify may change; start afresh in another directory.",
             )
-    path = experiment.netlist_path
-    if path is not None and netlist is not None and (directory / netlist).read_bytes() != path.read_bytes():
+    changed = changed_input(experiment, directory)
+    if changed is not None:
         cure = "Start afresh in another directory."
-        raise ExperimentError("was started with another netlist text", path=directory, cure=cure)
+        raise ExperimentError(f"was started with another text of {changed}", path=directory, cure=cure)
     return record
 
 
@@ -159,40 +165,6 @@ def _comparable(table: dict[str, Any]) -> dict[str, Any]:
     flat = {key: value for key, value in table.items() if key not in ("train", "verify", "allow_include")}
     train = {f"train.{key}": value for key, value in table.get("train", {}).items() if key != "epochs"}
     return flat | train
-
-
-def _write_inputs(experiment: Experiment, directory: Path) -> str | None:
-    """Create the directory and make it stand alone: netlist, what that includes, resolved experiment."""
-    directory.mkdir(parents=True, exist_ok=True)
-    rundir.remove_leftovers(directory)
-    name = _netlist_name(experiment)
-    if name is None or experiment.netlist_path is None:
-        rundir.write_text(directory / rundir.EXPERIMENT, experiment.to_toml(None))
-        return None
-    main = experiment.netlist_path.resolve()
-    for file in (main, *map(Path, experiment.circuit.netlist.included)):
-        relative = Path(name) if file == main else _below(file, main.parent)
-        if relative is None:
-            continue  # from a folder of --allow-include; the resolved experiment names it
-        target = directory / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if file != target.resolve():
-            with rundir.atomic(target) as copy, file.open("rb") as original:
-                shutil.copyfileobj(original, copy)
-    rundir.write_text(directory / rundir.EXPERIMENT, experiment.to_toml(name))
-    return name
-
-
-def _below(file: Path, folder: Path) -> Path | None:
-    return file.relative_to(folder) if file.is_relative_to(folder) else None
-
-
-def _netlist_name(experiment: Experiment) -> str | None:
-    if experiment.netlist_path is None:
-        return None
-    name = experiment.netlist_path.name
-    taken = {rundir.TRAINED, rundir.DECK, rundir.BENCH, rundir.RECORD, rundir.EXPERIMENT}
-    return f"original-{name}" if name in taken else name
 
 
 def _name(spec: Any) -> str:
@@ -274,6 +246,7 @@ def _write_results(
     title = f"{record['name']}, {record['rule']}"
     if rows:
         report.save_history_plot(rows, directory / rundir.LOSS_PLOT, title)
+    export_again(Run(directory, record))
     before, plot = samples["theta0"], directory / rundir.CONDUCTANCES_PLOT
     report.save_conductances_plot(circuit.trainable, before, theta, plot, bounds=circuit.bounds, title=title)
 

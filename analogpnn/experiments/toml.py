@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -25,10 +26,21 @@ def read_toml(path: str | Path) -> tuple[dict[str, Any], str]:
     try:
         text = Path(path).read_bytes().decode("utf-8")
     except OSError as error:
-        raise ExperimentError(f"can't be read: {error.strerror or error}", path=path) from None
+        cure = _beside(Path(path)) if isinstance(error, FileNotFoundError) else "An experiment is a TOML file."
+        raise ExperimentError(f"can't be read: {error.strerror or error}", path=path, cure=cure) from None
     except UnicodeDecodeError:
         raise ExperimentError("isn't a text file", path=path, cure="An experiment is a TOML file.") from None
     return parse_toml(text, str(path)), text
+
+
+def _beside(path: Path) -> str | None:
+    """What experiments there are where one was looked for, the most similar name first."""
+    there = sorted(path.parent.glob("*.toml")) if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, [file.name for file in there], n=1)
+    if near:
+        return f"Did you mean '{path.parent / near[0]}'?"
+    names = ", ".join(str(file) for file in there[:6])
+    return f"Experiments there: {names}{', ...' if len(there) > 6 else ''}." if there else None
 
 
 def parse_toml(text: str, path: str) -> dict[str, Any]:
