@@ -52,7 +52,7 @@ def cascade(
     >>> from analogpnn import Circuit
     >>> circuit = Circuit.from_netlist(cascade((4, 6, 5, 3), labels=3))
     >>> circuit.n_inputs, circuit.n_outputs, circuit.n_trainable
-    (8, 3, 190)
+    (8, 3, 184)
     """
     if len(layers) < 3 or any(int(n) != n or n < 1 for n in layers):
         raise NetlistError(f"layers of a cascade can't be {list(layers)}", cure="inputs, stages, outputs: (4, 10, 3)")
@@ -68,7 +68,8 @@ def cascade(
     lines += [f"Vup up 0 DC {format_number(rails[1])}", f"Vdown down 0 DC {format_number(rails[0])}"]
 
     def resistors(stage: int, below: Sequence[str], node: str) -> list[str]:
-        made = np.exp(rng.uniform(*np.log(range_of_start), len(below)))
+        low, high = np.log(range_of_start)
+        made = np.exp(rng.uniform(low, high, len(below)))
         return [f"R{stage}_{a}_{node} {a} {node} {float(f'{1 / g:.4g}')!r}" for a, g in zip(below, made)]
 
     below = [f"{s}{k}" for s in "xn" for k in range(1, n_in + 1)] + [f"l{k}" for k in range(1, labels + 1)]

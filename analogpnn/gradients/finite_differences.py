@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from analogpnn.gradients.method import Estimate, Memory, costs_at, perturbation_scale
+from analogpnn.gradients.method import Estimate, costs_at, no_memory, perturbation_scale
 from analogpnn.learning.checks import positive
 from analogpnn.learning.costs import Cost, SquaredError
 
@@ -38,9 +37,7 @@ class FiniteDifferences:
     def __post_init__(self):
         positive("finite differences", "step", self.step, "step = 0.01 say.")
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory."""
-        return {}
+    start = no_memory
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """2 P evaluations, and one at theta for the outputs."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analogpnn.gradients.method import Estimate, Memory
+from analogpnn.gradients.method import Estimate, no_memory
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -37,9 +37,7 @@ class InSilico:
     cost: Cost = field(default_factory=SquaredError)
     _model: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory."""
-        return {}
+    start = no_memory
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """The model's gradient; `engine` isn't asked."""

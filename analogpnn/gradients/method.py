@@ -92,6 +92,11 @@ class Method(Protocol):
         ...
 
 
+def no_memory(method: Any, circuit: Any, theta: np.ndarray) -> Memory:
+    """The `start` of methods in which nothing evolves but theta."""
+    return {}
+
+
 def perturbation_scale(circuit: Any, theta: np.ndarray) -> np.ndarray:
     """How large a trainable is, so that a perturbation can be a share of it, shape (n_trainable,).
 

@@ -23,8 +23,8 @@ class PhysicalLocalLearning:
 
     h are the voltages that the buffers behind stage l read, less their mean over the batch (else a stage that does
     nothing but hold its bias has all cosines 1, and stays there); the positive sample is of the same class, the
-    negative one of another, both drawn from the batch. The stage before the outputs goes down on the cost itself. No error passes a
-    buffer, in either direction; B of feedback alignment isn't needed either.
+    negative one of another, both drawn from the batch. The stage before the outputs goes down on the cost itself. No
+    error passes a buffer, in either direction; B of feedback alignment isn't needed either.
 
     Order: the gradient of each stage's own loss, exactly; of the global cost, none. Needs from the hardware: one state
     per sample; per stage, memory for the activities of two other samples, and one bit of the teacher's: same class or

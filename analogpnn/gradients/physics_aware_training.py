@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from analogpnn.gradients.in_silico import backward
-from analogpnn.gradients.method import Estimate, Memory
+from analogpnn.gradients.method import Estimate, no_memory
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -43,9 +40,7 @@ class PhysicsAwareTraining:
 
     cost: Cost = field(default_factory=SquaredError)
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory."""
-        return {}
+    start = no_memory
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """The model's gradient at the measured operating point."""

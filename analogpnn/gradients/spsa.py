@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from analogpnn.gradients.method import Estimate, Memory, costs_at, perturbation_scale
+from analogpnn.gradients.method import Estimate, no_memory
+from analogpnn.gradients.perturbation import perturbed
 from analogpnn.learning.checks import positive, within
 from analogpnn.learning.costs import Cost, SquaredError
 
@@ -52,20 +52,15 @@ class SPSA:
         positive("spsa", "step", self.step, "step = 0.01 say.")
         within("spsa", "repeats", self.repeats, 1, np.inf, "A number of corners.")
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory."""
-        return {}
+    start = no_memory
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """2 evaluations for each repeat; the outputs reported are the mean of the two sides."""
-        scale = self.step * perturbation_scale(circuit, theta)
-        update, seen = np.zeros(len(theta)), []
-        for _ in range(int(self.repeats)):
-            h = scale * rng.choice((-1.0, 1.0), len(theta))
-            up, down = circuit.clip(theta + h), circuit.clip(theta - h)
-            high, above = costs_at(engine, circuit, up, inputs, targets, cost)
-            low, below = costs_at(engine, circuit, down, inputs, targets, cost)
-            moved = up - down
-            update -= np.divide(high - low, moved, out=np.zeros(len(theta)), where=moved != 0)
-            seen += [above, below]
-        return Estimate(update / self.repeats, np.mean(seen, axis=0), stored=len(theta), multiply_adds=len(theta))
+
+        def over_what_is_left(moved: np.ndarray, scale: np.ndarray) -> np.ndarray:
+            return np.divide(1.0, moved, out=np.zeros(len(moved)), where=moved != 0)
+
+        return perturbed(
+            circuit, engine, theta, inputs, targets, cost, step=self.step, repeats=int(self.repeats),
+            draw=lambda count: rng.choice((-1.0, 1.0), count), weigh=over_what_is_left, centred=True,
+        )  # fmt: skip

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from analogpnn.gradients.method import Estimate, Memory, costs_at, perturbation_scale
+from analogpnn.gradients.method import Estimate, no_memory
+from analogpnn.gradients.perturbation import perturbed
 from analogpnn.learning.checks import positive, within
 from analogpnn.learning.costs import Cost, SquaredError
 
@@ -48,17 +48,11 @@ class WeightPerturbation:
         positive("weight perturbation", "step", self.step, "step = 0.01 say.")
         within("weight perturbation", "repeats", self.repeats, 1, np.inf, "A number of perturbations.")
 
-    def start(self, circuit: Any, theta: np.ndarray) -> Memory:
-        """No memory."""
-        return {}
+    start = no_memory
 
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """1 + repeats evaluations."""
-        base, outputs = costs_at(engine, circuit, theta, inputs, targets, cost)
-        scale = self.step * perturbation_scale(circuit, theta)
-        update = np.zeros(len(theta))
-        for _ in range(int(self.repeats)):
-            moved = circuit.clip(theta + scale * rng.standard_normal(len(theta)))
-            value, _ = costs_at(engine, circuit, moved, inputs, targets, cost)
-            update -= (value - base) * (moved - theta) / scale**2
-        return Estimate(update / self.repeats, outputs, stored=len(theta), multiply_adds=2 * len(theta))
+        return perturbed(
+            circuit, engine, theta, inputs, targets, cost, step=self.step, repeats=int(self.repeats),
+            draw=rng.standard_normal, weigh=lambda moved, scale: moved / scale**2, centred=False,
+        )  # fmt: skip
