@@ -255,6 +255,12 @@ def test_ctrl_c_while_results_are_written_leaves_a_run_to_go_on_with(folder, mon
     assert run.finished and run.file("loss.png").exists()
 
 
+def test_a_rate_that_drives_everything_to_its_bounds_is_noted(folder):
+    for rate, said in ((1e-5, False), (1e9, True)):
+        run = Experiment.from_file(folder / "mean.toml", [f"train.rate={rate}"]).run(folder / f"run{rate}")
+        assert any("3 of 3 trainables ended at a bound" in note for note in run.record["notes"]) == said
+
+
 def test_a_run_is_never_written_over(folder):
     Experiment.from_file(folder / "mean.toml", ["train.epochs=0"]).run(folder / "run")
     with pytest.raises(ExperimentError, match="there is a run in it already"):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 KEPT = 1000
 """So many samples go into samples.npz, and so into test benches and verifications."""
+MANY = 0.9
+"""Share of trainables at their bounds that is worth a word."""
 COUNTED = tuple(field.name for field in dataclasses.fields(Counts))
 """What is in run.json's `physical`."""
 
@@ -112,6 +114,7 @@ def run(
     finally:
         epochs.close()  # writes the checkpoint
     record["final"] = {}
+    record["notes"] += _at_bounds(experiment.circuit, theta)
     record["wall_seconds"] = before + time.monotonic() - began
     record["epochs"] = len(rows)
     record["physical"] = _physical(rows) | _timed(experiment, theta, rows)
@@ -204,6 +207,15 @@ def _timed(experiment: Experiment, theta: np.ndarray, rows: list[dict[str, Any]]
     return {} if seconds is None else {"settling_time": seconds, "joules": energy * seconds}
 
 
+def _at_bounds(circuit: Any, theta: np.ndarray) -> list[str]:
+    """A note where training pushed nearly everything against its bounds: such a run has lost its way."""
+    number = int(np.count_nonzero((theta <= circuit.bounds[0]) | (theta >= circuit.bounds[1])))
+    if number < 2 or number < MANY * len(theta):
+        return []
+    cure = "train.rate may be too large, or min and max in '*@ train' too narrow"
+    return [f"{number} of {len(theta)} trainables ended at a bound: {cure}"]
+
+
 def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any]) -> dict[str, np.ndarray]:
     """Final figures into the record; what verification and export need as arrays."""
     task, settle = experiment.task, settler(experiment.engine)
@@ -223,7 +235,8 @@ def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any])
         record["final"][f"{part}_loss"] = loss
         if accuracy is not None:
             record["final"][f"{part}_accuracy"] = accuracy
-    record["tested_on"] = f"{len(getattr(task, f'{tested}_inputs'))} {tested} samples"
+    number = len(getattr(task, f"{tested}_inputs"))
+    record["tested_on"] = f"{number} {tested} sample{'' if number == 1 else 's'}"
     return {"theta": theta, "theta0": experiment.circuit.theta, **seen}
 
 

@@ -161,6 +161,7 @@ def structure(netlist: Netlist) -> Structure:
         raise result.opened[-1].error(".if is never closed", 0, "End the block with .endif")
     if body.parent is not None and body.card is not None:
         raise body.card.error(f".subckt '{body.name}' is never closed", 0, f"End it with .ends {body.name}")
+    result.ignored.pop(".op", None)  # an operating point is found anyway
     for word, lines in result.ignored.items():
         some = ", ".join(lines[:8]) + (", ..." if len(lines) > 8 else "")
         result.notes.append(f"line{'s' if len(lines) > 1 else ''} {some}: {word} is kept as text and not acted on")
