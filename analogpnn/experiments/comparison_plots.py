@@ -16,7 +16,7 @@ AXES = {"epoch": "epochs", "operating_points": "operating points", "energy": "po
 
 def save_plots(rows: Sequence[Mapping[str, Any]], directory: Path, title: str) -> None:
     """``compare.png`` from the histories of the runs in `directory`; a thin line per seed, the median thick."""
-    figure, axes = report._figure([1] * len(AXES))
+    figure, axes = report.new_figure([1] * len(AXES))
     folders = {row["rule"]: directory / row["rule"].replace(":", "-") for row in rows}
     for k, (name, folder) in enumerate(folders.items()):
         histories = [report.read_history(path) for path in sorted(folder.glob(f"seed*/{HISTORY}"))]
@@ -41,7 +41,7 @@ def save_plots(rows: Sequence[Mapping[str, Any]], directory: Path, title: str) -
         ax.grid(color="0.92", linewidth=0.8)
     axes[0].set_title(title, loc="left", fontsize="medium")
     axes[0].legend(frameon=False, fontsize="x-small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    report._save(figure, directory / "compare.png")
+    report.save_figure(figure, directory / "compare.png")
 
 
 def _stacked(histories: Sequence[Sequence[Mapping[str, Any]]], column: str, length: int) -> np.ndarray:

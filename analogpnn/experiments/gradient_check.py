@@ -164,7 +164,7 @@ def save_plot(rows: list[dict[str, Any]], path: Path, title: str = "") -> None:
     """Angle to the exact gradient and relative norm over the nudge, one line per rule."""
     from analogpnn.experiments import report
 
-    figure, axes = report._figure([1, 1], share=True)
+    figure, axes = report.new_figure([1, 1], share=True)
     names = list(dict.fromkeys(row["rule"] for row in rows))
     for k, name in enumerate(names):
         mine = [row for row in rows if row["rule"] == name and row["group"] == "all" and row["cosine"] is not None]
@@ -181,4 +181,4 @@ def save_plot(rows: list[dict[str, Any]], path: Path, title: str = "") -> None:
     axes[1].set_xlabel("nudge / the rule's own")
     axes[0].set_title(title, loc="left", fontsize="medium")
     axes[0].legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-    report._save(figure, path)
+    report.save_figure(figure, path)

@@ -226,14 +226,14 @@ def _common(bounds: np.ndarray | None) -> list[float]:
 def save_history_plot(rows: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> None:
     """Loss and, for a classification, accuracy over the epochs as a PNG."""
     accurate = any(row.get(key) is not None for row in rows for key in ("train_accuracy", "test_accuracy"))
-    figure, axes = _figure([3, 2] if accurate else [1], share=True)
+    figure, axes = new_figure([3, 2] if accurate else [1], share=True)
     plot_history(rows, axes[0]).set_title(title, loc="left", fontsize="medium")
     if accurate:
         plot_accuracy(rows, axes[1])
         axes[0].set_xlabel("")
         axes[0].tick_params(labelbottom=False)
         axes[1].get_legend().remove()  # the same as above
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_conductances_plot(
@@ -247,7 +247,7 @@ def save_conductances_plot(
 ) -> None:
     """One histogram per kind of trainable quantity (conductances, gate voltages, ...) as a PNG."""
     kinds = list(dict.fromkeys((t.quantity, t.unit) for t in trainable)) or [("G", "S")]
-    figure, axes = _figure([1] * len(kinds))
+    figure, axes = new_figure([1] * len(kinds))
     for (quantity, unit), ax in zip(kinds, axes):
         chosen = np.array([(t.quantity, t.unit) == (quantity, unit) for t in trainable], dtype=bool)
         plot_conductances(
@@ -259,10 +259,11 @@ def save_conductances_plot(
             bounds=None if bounds is None else bounds[:, chosen],
         )
     axes[0].set_title(title, loc="left", fontsize="medium")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure(heights: Sequence[int], share: bool = False):
+def new_figure(heights: Sequence[int], share: bool = False):
+    """A figure and its axes, one below the other; `share` makes their horizontal axes one."""
     # figures made without pyplot: no global state, no display, always the Agg renderer
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -276,6 +277,8 @@ def _figure(heights: Sequence[int], share: bool = False):
     return figure, axes
 
 
-def _save(figure, path: Path) -> None:
+def save_figure(figure, path: Path) -> None:
+    """Write it as a PNG, atomically."""
+    figure.align_ylabels()
     with atomic(path) as file:
         figure.savefig(file, format="png", dpi=120)
