@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from analogpnn.gradients.method import Estimate, no_memory
+from analogpnn.gradients.stages import stages_backward
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -46,24 +45,5 @@ class InSilico:
 
             self._model["engine"] = Newton()
         op = self._model["engine"].equilibrium(circuit, theta, inputs)
-        return backward(circuit, op, targets, cost, simulated=len(inputs))
-
-
-def backward(circuit, op, targets, cost: Cost, *, simulated: int = 0, measurements: int = 0) -> Estimate:
-    """Minus the adjoint gradient of the model at an operating point, wherever that came from."""
-    from analogpnn.engines import adjoint
-
-    def value(outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return cost.value(outputs, targets), cost.gradient(outputs, targets)
-
-    _, gradient = adjoint.gradient(circuit, op.theta, op.inputs, value, start=op)
-    n = circuit.n_unknowns
-    return Estimate(
-        update=-gradient,
-        outputs=op.outputs,
-        measurements=measurements,
-        simulated=simulated,
-        # The adjoint system of each sample, as a dense factorisation and two substitutions.
-        multiply_adds=len(targets) * (n**3 // 3 + n**2 + len(gradient)),
-        stored=len(gradient) + n,
-    )
+        found = stages_backward(circuit, op, None, cost.gradient(op.outputs, targets))
+        return replace(found, measurements=0, simulated=len(inputs))

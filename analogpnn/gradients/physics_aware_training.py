@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from analogpnn.gradients.in_silico import backward
 from analogpnn.gradients.method import Estimate, no_memory
+from analogpnn.gradients.stages import stages_backward
 from analogpnn.learning.costs import Cost, SquaredError
 
 
@@ -45,4 +45,4 @@ class PhysicsAwareTraining:
     def estimate(self, circuit, engine, theta, inputs, targets, *, cost, rng, rate, memory) -> Estimate:
         """The model's gradient at the measured operating point."""
         op = engine.equilibrium(circuit, theta, inputs)
-        return backward(circuit, op, targets, cost, measurements=len(inputs) * circuit.n_unknowns)
+        return stages_backward(circuit, op, None, cost.gradient(op.outputs, targets))

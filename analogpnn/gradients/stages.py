@@ -1,7 +1,8 @@
-"""The way back inside the stages of a cascade: the adjoint of the circuit whose buffers copy nothing."""
+"""The way back: the adjoint of a circuit, or of the stages of a cascade, whose buffers then copy nothing."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def activities(op: Any, buffers: Buffers) -> np.ndarray:
 
 
 def stages_backward(
-    circuit: Any, op: Any, buffers: Buffers, slope: np.ndarray, error: np.ndarray, *, linear: bool = False
+    circuit: Any, op: Any, buffers: Buffers | None, slope: np.ndarray, error: Any = None, *, linear: bool = False
 ) -> Estimate:
     """Minus the pull-back, stage by stage, of errors at the outputs and at what the buffers read.
 
@@ -33,9 +34,11 @@ def stages_backward(
     ----------
     op : OperatingPoint
         Where the model is linearised: what was measured.
+    buffers : Buffers, optional
+        None: nothing is cut, the whole circuit is one stage and what comes is its exact gradient.
     slope : ndarray, shape (batch, n_outputs)
         Error at the outputs [cost per V].
-    error : ndarray, shape (batch, K)
+    error : ndarray, shape (batch, K), optional
         Error at what the buffers read [cost per V].
     linear : bool
         Linearise at rest instead: the model then knows no nonlinearity.
@@ -44,14 +47,17 @@ def stages_backward(
 
     x = op.unknowns.reshape(-1, circuit.n_unknowns + 1)
     parameters = circuit.parameters(op.theta.reshape(-1))
-    cut = [list(values) for values in parameters]
-    names = list(circuit.groups[buffers.group].device.parameters)
-    gain = np.array(cut[buffers.group][names.index("gain")], dtype=float)
-    gain[buffers.places] = 0.0
-    cut[buffers.group][names.index("gain")] = gain
-    right = np.zeros_like(x)
+    right, cut = np.zeros_like(x), [list(values) for values in parameters]
     a, b = circuit.output_numbers
-    for first, second, pull in ((a, b, slope), (buffers.positive, buffers.negative, error)):
+    ends, width = [(a, b, slope)], 0
+    if buffers is not None:
+        place = list(circuit.groups[buffers.group].device.parameters).index("gain")
+        gain = np.array(cut[buffers.group][place], dtype=float)
+        gain[buffers.places] = 0.0
+        cut[buffers.group][place] = gain
+        ends.append((buffers.positive, buffers.negative, error))
+        width = error.shape[1] * slope.shape[1]
+    for first, second, pull in ends:
         add_columns(right, first, pull)
         add_columns(right, second, -pull)
     free = _free(circuit, buffers)
@@ -62,33 +68,38 @@ def stages_backward(
         update=-adjoint.pull_back(circuit, x, parameters, multipliers),
         outputs=op.outputs,
         measurements=len(x) * circuit.n_unknowns,
-        multiply_adds=len(x) * (m**3 // 3 + m**2 + circuit.n_trainable + error.shape[1] * slope.shape[1]),
-        stored=circuit.n_trainable + m + error.shape[1] * slope.shape[1],
+        multiply_adds=len(x) * (m**3 // 3 + m**2 + circuit.n_trainable + width),
+        stored=circuit.n_trainable + m + width,
     )
 
 
-def _free(circuit: Any, buffers: Buffers) -> np.ndarray:
+@lru_cache(maxsize=4)  # asked for at every update
+def _free(circuit: Any, buffers: Buffers | None) -> np.ndarray:
     """Unknowns whose multiplier isn't zero beforehand.
 
-    A node held against ground by a source, or by a buffer that copies nothing, has multiplier zero; and nobody asks
-    for that of the source's current unless the source itself learns or its current controls something.
+    A node held against ground by a source, by a copy of such a node, or by a buffer that copies nothing, has
+    multiplier zero; and nobody asks for that of the current unless the source itself learns or its current controls
+    something.
     """
     ground = circuit.n_unknowns
     asked = {int(k) for group in circuit.groups for k in np.ravel(group.control_positive)}
     for g, _, places, _ in circuit.train_slots:
         if circuit.groups[g].branch is not None:
             asked |= {int(k) for k in circuit.groups[g].branch[places]}
-    known: set[int] = set()
-    for g, group in enumerate(circuit.groups):
-        if group.device is laws.VOLTAGE_SOURCE:
-            places = np.arange(len(group.names))
-        elif g == buffers.group:
-            places = buffers.places
-        else:
-            continue
-        for p, n, branch in zip(group.positive[places], group.negative[places], group.branch[places]):
-            if n == ground and int(branch) not in asked:
-                known |= {int(p), int(branch)}
+    known = {ground}
+    for _ in range(2):  # sources, then what copies them
+        for g, group in enumerate(circuit.groups):
+            copies = group.device is laws.VCVS
+            if not copies and group.device is not laws.VOLTAGE_SOURCE:
+                continue
+            cut = set(buffers.places.tolist()) if buffers is not None and g == buffers.group else set()
+            for k, (p, n, branch) in enumerate(zip(group.positive, group.negative, group.branch)):
+                told = k in cut or not copies
+                told |= copies and known.issuperset(
+                    (int(group.control_positive[0][k]), int(group.control_negative[0][k]))
+                )
+                if told and n == ground and int(branch) not in asked:
+                    known |= {int(p), int(branch)}
     return np.array([k for k in range(ground) if k not in known], dtype=int)
 
 
@@ -104,4 +115,5 @@ def _solved(circuit: Any, x: np.ndarray, parameters: Any, right: np.ndarray, fre
     shift = m * np.arange(samples)[:, None]
     place = ((new[columns[keep]] + shift).ravel(), (new[rows[keep]] + shift).ravel())
     matrix = sp.csc_matrix((values[:, keep].ravel(), place), shape=(samples * m, samples * m))
-    return spl.splu(matrix).solve(right.ravel()).reshape(samples, m)
+    # Patterns are symmetric but for controlled sources: little fill in this order, much in the default one.
+    return spl.splu(matrix, permc_spec="MMD_AT_PLUS_A").solve(right.ravel()).reshape(samples, m)
