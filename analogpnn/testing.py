@@ -170,7 +170,8 @@ def check_rule(rule, *, order: int | None = None) -> dict[str, float]:
     rule : Rule
         With a field ``beta`` or ``eta`` for the nudge if `order` is given.
     order : int, optional
-        Declared order; checked on a nonlinear network against the exact adjoint gradient.
+        Declared order; checked on a nonlinear network against the exact adjoint gradient. Leave it out for a rule
+        that clamps: its limit is the gradient weighted by the outputs' conductances, not the gradient itself.
 
     Returns
     -------
@@ -185,7 +186,9 @@ def check_rule(rule, *, order: int | None = None) -> dict[str, float]:
     1.0
     """
     rng = np.random.default_rng(2)
-    phases = 1 + len(rule.boundaries(np.zeros((4, 2)), np.ones((4, 2))))
+    boundaries = rule.boundaries(np.zeros((4, 2)), np.ones((4, 2)))
+    assert isinstance(boundaries, tuple | list), "boundaries must return a tuple, one for each phase after the free one"
+    phases = 1 + len(boundaries)
     records = [Local(*rng.normal(size=(3, 4, 7))) for _ in range(phases)]
     base = np.broadcast_to(rule.update(*records), (4, 7))
     for which in range(phases):

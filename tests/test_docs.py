@@ -183,6 +183,12 @@ def test_every_card_and_directive():
 
 def test_every_public_name():
     assert not lacking("python.md", analogpnn.__all__)
-    for name in ("Newton", "Ngspice"):
+    for name in ("Newton", "Ngspice", "Transient"):
         options = [o for o in inspect.signature(getattr(analogpnn, name)).parameters if not o.startswith("_")]
         assert not lacking("python.md", options)
+
+
+def test_every_shipped_netlist():
+    files = sorted((ROOT / "netlists").iterdir())
+    assert not lacking("shipped.md", [f.stem for f in files if f.suffix == ".toml"])
+    assert not lacking("shipped.md", [f.name for f in files if f.suffix == ".cir"])

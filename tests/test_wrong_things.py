@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from circuits import FOLDER, shipped
 
-from analogpnn import Circuit, CoupledLearning, Netlist, Newton, Ngspice, train
+from analogpnn import Circuit, Clamp, CoupledLearning, Netlist, Newton, Ngspice, train
 from analogpnn.errors import ExperimentError, NetlistError
 
 DATA = np.ones((2, 1)), 0.3 * np.ones((2, 1))
@@ -43,6 +43,37 @@ def test_what_are_no_numbers(engine):
 def test_train_says_what_it_cannot_use(wrong, says):
     with pytest.raises(ExperimentError, match=says):
         train(shipped("divider"), DATA, rate=1e-6, epochs=1, **wrong)
+
+
+class Single:
+    def boundaries(self, outputs, targets):
+        return Clamp(targets)
+
+    def update(self, free, clamped):
+        return free.force - clamped.force
+
+
+class Summed(Single):
+    def boundaries(self, outputs, targets):
+        return (Clamp(targets),)
+
+    def update(self, free, clamped):
+        return (free.force - clamped.force).sum()
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [(Single(), "Single.boundaries returned a single boundary"), (Summed(), r"shape \(\), not \(2, 1\)")],
+)
+def test_a_rule_that_returns_something_else(rule, says):
+    with pytest.raises(ExperimentError, match=says):
+        next(train(shipped("divider"), DATA, rate=1e-6, epochs=1, rule=rule))
+
+
+def test_inputs_of_a_circuit_that_names_none():
+    circuit = Circuit.from_netlist(Netlist.from_text("r\nV1 a 0 1\nR1 a 0 1k\n"))
+    with pytest.raises(ExperimentError, match="0 inputs(?s:.*)Name them in the netlist"):
+        Newton().equilibrium(circuit, inputs=[[1.0]])
 
 
 def test_train_wants_a_circuit():

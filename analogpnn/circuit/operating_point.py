@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +12,7 @@ import numpy as np
 from analogpnn.circuit.arrays import add_columns
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
+from analogpnn.errors import NetlistError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,30 @@ class OperatingPoint:
         """The same operating point as an instrument with other readings would report it."""
         values = np.asarray(node_voltages)
         return replace(self, node_voltages=values if np.iscomplexobj(values) else values.astype(float))
+
+    def voltage(self, node: str, minus: str = "0") -> np.ndarray:
+        """(...): v(node) - v(minus) [V], by name.
+
+        Raises
+        ------
+        NetlistError
+            The circuit has no such node.
+        """
+        places = [self._place("node", name, self.circuit.numbers) for name in (node, minus)]
+        return self.unknowns[..., places[0]] - self.unknowns[..., places[1]]
+
+    def current(self, element: str) -> np.ndarray:
+        """(...): current from n+ through an element to n- [A], by name."""
+        columns = {name: k for k, name in enumerate(self.circuit.elements)}
+        return self.branch_currents[..., self._place("element", element, columns)]
+
+    def _place(self, kind: str, name: str, places: Mapping[str, int]) -> int:
+        key = "0" if kind == "node" and name.lower() == "gnd" else name.lower()
+        if key not in places:
+            near = difflib.get_close_matches(key, places, n=1)
+            cure = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join([*places][:20])}."
+            raise NetlistError(f"the circuit has no {kind} '{name}'", path=self.circuit.path, cure=cure)
+        return places[key]
 
     @cached_property
     def unknowns(self) -> np.ndarray:

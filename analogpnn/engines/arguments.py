@@ -67,7 +67,11 @@ def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"{name}: not an array of numbers ({error})") from None
     if values.ndim == 0 or values.shape[-1] != width:
-        raise ExperimentError(f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}")
+        missing = name == "inputs" and not width
+        raise ExperimentError(
+            f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}",
+            cure="Name them in the netlist: '*@ input V1 V2'." if missing else None,
+        )
     if not np.isfinite(values).all():
         raise ExperimentError(f"{name} holds values that are not finite")
     return values

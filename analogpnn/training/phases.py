@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from analogpnn.circuit import local
+from analogpnn.circuit.boundary import Boundary
 from analogpnn.engines.bench import Bench
+from analogpnn.errors import ExperimentError
 from analogpnn.gradients.method import Estimate, Memory
 from analogpnn.learning.rule import Rule
 
@@ -38,10 +40,18 @@ class Phases:
         free = engine.equilibrium(circuit, theta, inputs)
         before = engine.outputs
         boundaries = rule.boundaries(free.outputs, targets)
+        if isinstance(boundaries, Boundary):
+            cure = f"A tuple, one for each phase: return ({type(boundaries).__name__}(...),)"
+            raise ExperimentError(f"{type(rule).__name__}.boundaries returned a single boundary", cure=cure)
 
         def update(at: np.ndarray) -> np.ndarray:
             others = [engine.equilibrium(circuit, at, inputs, boundary, free) for boundary in boundaries]
-            return rule.update(local.measure(free), *map(local.measure, others)).mean(axis=0)
+            change = rule.update(local.measure(free), *map(local.measure, others))
+            wanted = (len(inputs), len(theta))
+            if np.shape(change) != wanted:
+                what = f"{type(rule).__name__}.update returned shape {np.shape(change)}, not {wanted}"
+                raise ExperimentError(what, cure="One number for each sample and trainable; training averages.")
+            return change.mean(axis=0)
 
         mean, settled = update(theta), 1
         if getattr(rule, "epsilon", 0.0) and hasattr(rule, "drifts"):

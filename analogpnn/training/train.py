@@ -253,7 +253,9 @@ def _done(meter: Meter, found: Estimate, updates: int, memory: Mapping[str, np.n
 def _rule_and_cost(rule: Any, cost: Any) -> tuple[Any, Cost]:
     """One cost for both: the rule goes down on what is reported."""
     rule = make_rule(rule)
-    if isinstance(rule, type) or not (hasattr(rule, "estimate") or hasattr(rule, "boundaries")):
+    if isinstance(rule, type) or not (
+        hasattr(rule, "estimate") or hasattr(rule, "boundaries") and hasattr(rule, "update")
+    ):
         raise no_such("rule", rule, "the methods boundaries(outputs, targets) and update(free, *others)")
     own = getattr(rule, "cost", None)
     if cost is None:
