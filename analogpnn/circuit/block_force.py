@@ -49,14 +49,33 @@ class Deferred(NDArrayOperatorsMixin):
 
 
 class _Linear(Deferred):
-    """A deferred array that stays deferred under +, -, and multiplication by a number."""
+    """A deferred array that stays deferred under multiplication by a number, and under + and - where it can.
+
+    Parameters
+    ----------
+    scaled : callable
+        The same times a number.
+    plus : callable, optional
+        The sum with another of its kind, None where that isn't of its shape; left out, sums are plain arrays.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        make: Callable[[], np.ndarray],
+        scaled: Callable[[float], Any],
+        plus: Callable[[Any], Any] | None = None,
+    ):
+        super().__init__(shape, make)
+        self._scaled, self._plus = scaled, plus
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method == "__call__" and not options:
             a, b = (*inputs, None)[:2]
             if ufunc is np.negative:
                 return self._scaled(-1.0)
-            if ufunc in (np.add, np.subtract) and isinstance(a, type(self)) and isinstance(b, type(self)):
+            both = isinstance(a, type(self)) and isinstance(b, type(self))
+            if ufunc in (np.add, np.subtract) and both and a._plus is not None:
                 added = a._plus(b if ufunc is np.add else b._scaled(-1.0))
                 if added is not None:
                     return added
@@ -65,12 +84,6 @@ class _Linear(Deferred):
             if ufunc in (np.multiply, np.true_divide) and np.ndim(b) == 0 and isinstance(a, type(self)):
                 return a._scaled(float(b) if ufunc is np.multiply else 1.0 / float(b))
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
-
-    def _scaled(self, factor: float) -> Any:
-        raise NotImplementedError
-
-    def _plus(self, other: Any) -> Any:
-        raise NotImplementedError
 
 
 class BlockForce(_Linear):
@@ -81,7 +94,7 @@ class BlockForce(_Linear):
 
     def __init__(self, terms: tuple[tuple[float, LayeredPoint], ...]):
         point = terms[0][1]
-        super().__init__((*point.batch, point.circuit.n_trainable), self.samples)
+        super().__init__((*point.batch, point.circuit.n_trainable), self.samples, self.times, self.plus)
         self.terms = terms
 
     def samples(self) -> np.ndarray:
@@ -94,10 +107,12 @@ class BlockForce(_Linear):
             return BlockMean.of(self.terms)
         return np.asarray(self).mean(axis=axis, **options)
 
-    def _scaled(self, factor: float) -> BlockForce:
+    def times(self, factor: float) -> BlockForce:
+        """All weights times a number."""
         return BlockForce(tuple((factor * a, p) for a, p in self.terms))
 
-    def _plus(self, other: BlockForce) -> BlockForce | None:
+    def plus(self, other: BlockForce) -> BlockForce | None:
+        """The terms of both; None if they are of different shapes."""
         return BlockForce(self.terms + other.terms) if self.shape == other.shape else None
 
 
@@ -133,7 +148,7 @@ class BlockMean(_Linear):
     """A batch average of forces, shape (n_trainable,), as one small factorisation a crossbar."""
 
     def __init__(self, circuit: Any, scale: float, parts: tuple[Part, ...], single: np.ndarray, where: np.ndarray):
-        super().__init__((circuit.n_trainable,), self.dense)
+        super().__init__((circuit.n_trainable,), self.dense, self.times)
         self.circuit, self.scale, self.parts, self.single, self.where = circuit, scale, parts, single, where
 
     def dense(self) -> np.ndarray:
@@ -148,11 +163,9 @@ class BlockMean(_Linear):
         out[self.where] = self.single
         return self.scale * out
 
-    def _scaled(self, factor: float) -> BlockMean:
+    def times(self, factor: float) -> BlockMean:
+        """The same factors at another scale."""
         return BlockMean(self.circuit, factor * self.scale, self.parts, self.single, self.where)
-
-    def _plus(self, other: BlockMean) -> BlockMean | None:
-        return None
 
     @classmethod
     def of(cls, terms: tuple[tuple[float, LayeredPoint], ...]) -> BlockMean:

@@ -87,7 +87,7 @@ def sweep(
     order = np.repeat(np.arange(len(inputs)), 2 if twice else 1)
     order = order if twice else np.concatenate([order[:1], order])
     points = range(1, len(order), 2 if twice else 1)
-    spelling = _Spelling(circuit)
+    spelling = Spelling(circuit)
     writer = Writer(circuit, theta, spelling.node, spelling.element, for_op=True)
     driven = {name: _pwl(inputs[order, k]) for k, name in enumerate(circuit.inputs)}
     cards: list[str] = []
@@ -108,14 +108,14 @@ def sweep(
         *_imposed(circuit, boundary, order, spelling),
         *writer.starts(),
         *(_nodesets(nodes, start) if start is not None else ()),
-        *_saves(circuit, nodes, sources),
+        *saves(circuit, nodes, sources),
         f".dc {INDEX} 0 {len(order) - 1} 1",
         ".end",
     ]
     return Sweep(tuple(lines), tuple(points), nodes, sources, origin, spelling.spelt)
 
 
-class _Spelling:
+class Spelling:
     """Names that ngspice takes: those of the circuit, unless they would break its parser."""
 
     def __init__(self, circuit: Circuit) -> None:
@@ -148,7 +148,7 @@ def _pwl(values: np.ndarray) -> str:
     return f"pwl(v({_NODE}),{','.join(f'{k},{x!r}' for k, x in enumerate(values.tolist()))})"
 
 
-def _driven(card: FlatCard, pwl: str, spelling: _Spelling) -> list[str]:
+def _driven(card: FlatCard, pwl: str, spelling: Spelling) -> list[str]:
     """An input. A V source keeps its name and its current: a 0 V source in series with what drives it."""
     a, b = map(spelling.node, card.nodes[:2])
     name = spelling.element(card.name)
@@ -159,7 +159,7 @@ def _driven(card: FlatCard, pwl: str, spelling: _Spelling) -> list[str]:
     return [f"{name} {a} {inner} 0", f"b#{name} {inner} {b} v={pwl}"]
 
 
-def _imposed(circuit: Circuit, boundary: Boundary, order: np.ndarray, spelling: _Spelling) -> list[str]:
+def _imposed(circuit: Circuit, boundary: Boundary, order: np.ndarray, spelling: Spelling) -> list[str]:
     """Voltage sources across the outputs, or current sources that push into n+ and draw from n-."""
     lines = []
     for k, pair in enumerate(circuit.outputs):
@@ -175,7 +175,7 @@ def _nodesets(nodes: tuple[str, ...], volts: np.ndarray) -> list[str]:
     return [f".nodeset v({node})={v!r}" for node, v in zip(nodes, volts.tolist()) if np.isfinite(v)]
 
 
-def _saves(circuit: Circuit, nodes: tuple[str, ...], sources: tuple[str, ...]) -> list[str]:
+def saves(circuit: Circuit, nodes: tuple[str, ...], sources: tuple[str, ...]) -> list[str]:
     """Internal nodes are kept only if asked for, and then so must be everything else."""
     elements = frozenset(circuit.elements)
     if not any(node.rpartition("#")[0] in elements for node in circuit.nodes):

@@ -20,40 +20,50 @@ def _resistance(card: FlatCard, part: str, outside: str, inside: str, ohms: floa
     return Element(f"{card.name}#{part}", linear.RESISTOR, outside, inside, own, {"g": 1.0 / ohms}, card)
 
 
+def _series(card: FlatCard, terminal: int, inside: str, part: str, ohms: float) -> tuple[str, list[Element]]:
+    """The node behind a terminal's series resistance, and that resistance; the terminal itself without one."""
+    outside = card.nodes[terminal]
+    if not ohms:
+        return outside, []
+    node = f"{card.name}#{inside}"
+    return node, [_resistance(card, part, outside, node, ohms)]
+
+
+def _sign(card: FlatCard, types: tuple[str, str], example: str, called: str = "") -> float:
+    """1 for the first type of model, -1 for the second; refuses other types and levels."""
+    if card.model is None or card.model.type not in types:
+        raise error(card, f"'{card.name}' needs a model of type {' or '.join(types).upper()}", f".model name {example}")
+    level = card.model.values.get("level", 1)
+    if level != 1:
+        raise error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1{called}")
+    return 1.0 if card.model.type == types[0] else -1.0
+
+
 def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Transport current, base junctions, series resistances, substrate junction."""
     from analogpnn.devices import bjt  # its laws take a third of a second to read
 
-    if card.model is None or card.model.type not in ("npn", "pnp"):
-        raise error(card, f"'{card.name}' needs a model of type NPN or PNP", ".model name NPN(BF=100 IS=1e-15)")
+    sign = _sign(card, ("npn", "pnp"), "NPN(BF=100 IS=1e-15)", " (Gummel-Poon)")
+    assert card.model is not None
     model = card.model.values
-    level = model.get("level", 1)
-    if level != 1:
-        raise error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1 (Gummel-Poon)")
     if "rco" not in model:  # without it ngspice looks at none of these
         model = {name: value for name, value in model.items() if name not in _QUASI_SATURATION}
     check_model(card, replace(card.model, values=model), bjt.MODEL, bjt.SILENT)
     if model.get("nkf", 0.5) != 0.5:
         raise error(card, f"model '{card.model.name}': NKF other than 0.5 is not known here")
     check_parameters(card, "area areab areac m off ic icvbe icvce temp dtemp")
-    sign = 1.0 if card.model.type == "npn" else -1.0
     p = bjt.parameters(
         model, card.values, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom, gmin=conditions.gmin
     )
-    c, b, e = card.nodes[:3]
-    if p.collector_resistance:
-        c = f"{card.name}#collector"
-        yield _resistance(card, "rc", card.nodes[0], c, p.collector_resistance)
-    outer = b
-    if p.base_resistance:
-        b = f"{card.name}#base"
-    if p.emitter_resistance:
-        e = f"{card.name}#emitter"
-        yield _resistance(card, "re", card.nodes[2], e, p.emitter_resistance)
+    c, collector = _series(card, 0, "collector", "rc", p.collector_resistance)
+    b, base = _series(card, 1, "base", "rb", p.base_resistance)
+    e, emitter = _series(card, 2, "emitter", "re", p.emitter_resistance)
     be, bc = Control("v", b, e), Control("v", b, c)
-    if p.base_resistance and p.base is None:
-        yield _resistance(card, "rb", outer, b, p.base_resistance)
-    elif p.base is not None:
+    yield from (*collector, *emitter)
+    if p.base is None:
+        yield from base
+    else:  # not a constant one
+        outer = card.nodes[1]
         law = bjt.CROWDED_BASE_RESISTANCE if p.crowded else bjt.BASE_RESISTANCE
         yield Element(f"{card.name}#rb", law, outer, b, (Control("v", outer, b), be, bc), p.base, card)
     yield Element(card.name, bjt.TRANSPORT, c, e, (be, bc), p.transport, card)
@@ -72,25 +82,18 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
 
 def jfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Channel, gate junctions, series resistances."""
-    if card.model is None or card.model.type not in ("njf", "pjf"):
-        raise error(card, f"'{card.name}' needs a model of type NJF or PJF", ".model name NJF(VTO=-2 BETA=1e-4)")
-    level = card.model.values.get("level", 1)
-    if level != 1:
-        raise error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1")
+    sign = _sign(card, ("njf", "pjf"), "NJF(VTO=-2 BETA=1e-4)")
+    assert card.model is not None
     check_model(card, card.model, jfet_.MODEL, jfet_.SILENT)
     check_parameters(card, "area m off ic icvds icvgs temp dtemp")
-    sign = 1.0 if card.model.type == "njf" else -1.0
     p = jfet_.parameters(
         card.model.values, card.values, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom,
         gmin=conditions.gmin,
     )  # fmt: skip
-    d, gate, s = card.nodes[:3]
-    if p.drain_resistance:
-        d = f"{card.name}#drain"
-        yield _resistance(card, "rd", card.nodes[0], d, p.drain_resistance)
-    if p.source_resistance:
-        s = f"{card.name}#source"
-        yield _resistance(card, "rs", card.nodes[2], s, p.source_resistance)
+    gate = card.nodes[1]
+    d, drain = _series(card, 0, "drain", "rd", p.drain_resistance)
+    s, source = _series(card, 2, "source", "rs", p.source_resistance)
+    yield from (*drain, *source)
     yield Element(card.name, jfet_.CHANNEL, d, s, (Control("v", gate, s), Control("v", d, s)), p.channel, card)
     for end, node in (("gs", s), ("gd", d)):
         a, k = (gate, node) if sign > 0 else (node, gate)

@@ -36,20 +36,8 @@ MODEL = {
     "tnom": 27.0, "tcv": 0.0, "vtotc": 0.0, "bex": 0.0, "betatce": 0.0, "xti": 0.0, "eg": 1.11, "n": 1.0,
 }  # fmt: skip
 SILENT = {
-    "cgs",
-    "cgd",
-    "fc",
-    "kf",
-    "af",
-    "nlev",
-    "gdsnoi",
-    "level",
-    "vgs_max",
-    "vgd_max",
-    "vds_max",
-    "pd_max",
-    "te_max",
-}
+    "cgs", "cgd", "fc", "kf", "af", "nlev", "gdsnoi", "level", "vgs_max", "vgd_max", "vds_max", "pd_max", "te_max",
+}  # fmt: skip
 
 
 class Parts(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.deck import Writer
-from analogpnn.circuit.sweep import Sweep, _saves, _Spelling
+from analogpnn.circuit.sweep import Spelling, Sweep, saves
 from analogpnn.circuit.waveforms import Waveforms
 from analogpnn.engines.arguments import prepare
 from analogpnn.engines.ngspice import pool, words
@@ -67,7 +67,7 @@ def simulate(
 
 
 def _deck(circuit, theta, values, boundary, imposed, analysis: str, options) -> Sweep:
-    spelling = _Spelling(circuit)
+    spelling = Spelling(circuit)
     writer = Writer(circuit, theta, spelling.node, spelling.element)
     driven = {} if values is None else dict(zip(circuit.inputs, values.tolist()))
     cards, origin = [], {}
@@ -87,7 +87,7 @@ def _deck(circuit, theta, values, boundary, imposed, analysis: str, options) -> 
     sources = tuple(f"{writer.branch(name)}#branch" for name in circuit.sources)
     lines = [
         TITLE, *writer.options(**options), *writer.definitions(), *cards, *writer.starts(),
-        *_saves(circuit, nodes, sources), analysis, ".end",
+        *saves(circuit, nodes, sources), analysis, ".end",
     ]  # fmt: skip
     return Sweep(tuple(lines), (), nodes, sources, origin, spelling.spelt)
 
