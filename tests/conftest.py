@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from weighted_mean import write
 
 from analogpnn.errors import SimulatorError
 
@@ -37,3 +38,25 @@ def ngspice():
         if os.environ.get("ANALOGPNN_REQUIRE_NGSPICE") == "1":
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command line: exit code, stdout, stderr."""
+
+    from analogpnn.cli.main import main
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return end.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with an experiment in it: mean.toml, mean.cir, mean.csv."""
+    return write(tmp_path)

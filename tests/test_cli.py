@@ -10,8 +10,6 @@ import time
 import pytest
 from weighted_mean import write
 
-from analogpnn.cli.main import main
-
 DIVIDER = """divider
 .param r=10k
 V1 in 0 DC 1
@@ -19,25 +17,6 @@ R1 in out {r}
 R2 out 0 10k
 .end
 """
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command line: exit code, stdout, stderr."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return end.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return write(tmp_path)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from weighted_mean import NETLIST, TOML, write
+from weighted_mean import NETLIST, TOML
 
 from analogpnn import Circuit, ExperimentError
 from analogpnn.experiments import rundir
@@ -17,11 +17,6 @@ from analogpnn.experiments.rundir import Run
 from analogpnn.experiments.schema import EXPERIMENT, Source, check_table
 from analogpnn.experiments.toml import dump_toml, locate, override, parse_toml
 from analogpnn.training.checkpoint import load
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return write(tmp_path)
 
 
 def message(folder, text=None, overrides=()):

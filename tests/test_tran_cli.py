@@ -2,31 +2,15 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-from analogpnn.cli.main import main
-
-NETLISTS = Path(__file__).resolve().parent.parent / "netlists"
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return end.value.code or 0, out, err
-
-    return run
+from circuits import FOLDER
 
 
 def test_csv(call, tmp_path):
     file = tmp_path / "waves.csv"
-    code, out, err = call("tran", NETLISTS / "rc.cir", "--stop", "2m", "--step", "0.5ms", "--csv", file)
+    code, out, err = call("tran", FOLDER / "rc.cir", "--stop", "2m", "--step", "0.5ms", "--csv", file)
     assert code == 0 and err == "" and str(file) in out
     with open(file, newline="") as f:
         header, *rows = csv.reader(f)
@@ -36,11 +20,11 @@ def test_csv(call, tmp_path):
 
 
 def test_json_and_text(call):
-    code, out, _ = call("tran", NETLISTS / "rc.cir", "--stop", "1m", "--json")
+    code, out, _ = call("tran", FOLDER / "rc.cir", "--stop", "1m", "--json")
     answer = json.loads(out)
     assert code == 0 and len(answer["times"]) == 101 and set(answer["nodes"]) == {"in", "out"}
     assert set(answer["branches"]) == {"v1"}
-    code, out, _ = call("tran", NETLISTS / "rc.cir", "--stop", "1m")
+    code, out, _ = call("tran", FOLDER / "rc.cir", "--stop", "1m")
     assert code == 0 and "v(out)" in out and "101 samples" in out
 
 
@@ -48,9 +32,7 @@ def test_json_and_text(call):
 def test_engines_at_the_same_times(call):
     answers = []
     for engine in ("fast", "ngspice"):
-        code, out, _ = call(
-            "tran", NETLISTS / "rlc.cir", "--stop", ".5m", "--step", "10u", "--engine", engine, "--json"
-        )
+        code, out, _ = call("tran", FOLDER / "rlc.cir", "--stop", ".5m", "--step", "10u", "--engine", engine, "--json")
         assert code == 0
         answers.append(json.loads(out))
     assert answers[0]["times"] == answers[1]["times"]
@@ -59,7 +41,7 @@ def test_engines_at_the_same_times(call):
 
 
 def test_inputs_parameters_and_starts(call, tmp_path):
-    code, out, _ = call("tran", NETLISTS / "rc.cir", "--stop", "1m", "--input", "V1=0.3", "--json")
+    code, out, _ = call("tran", FOLDER / "rc.cir", "--stop", "1m", "--input", "V1=0.3", "--json")
     assert code == 0 and json.loads(out)["nodes"]["out"] == pytest.approx([0.3] * 101)
     deck = tmp_path / "ic.cir"
     deck.write_text("start\n.param r=1k\nR1 a 0 {r}\nC1 a 0 1u ic=2\n.end\n")
@@ -79,5 +61,5 @@ def test_inputs_parameters_and_starts(call, tmp_path):
     ],
 )
 def test_mistakes(call, arguments, word):
-    code, _, err = call("tran", NETLISTS / "rc.cir", *arguments)
+    code, _, err = call("tran", FOLDER / "rc.cir", *arguments)
     assert code == 2 and word in err.lower()
