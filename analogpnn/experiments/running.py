@@ -23,7 +23,7 @@ from analogpnn.export.verify import TOLERANCE
 from analogpnn.tasks.task import read_out
 from analogpnn.training import checkpoint as checkpoints
 from analogpnn.training.engines import make_engine
-from analogpnn.training.evaluation import CHUNK, settler
+from analogpnn.training.evaluation import CHUNK, observer, settler
 from analogpnn.training.records import Counts
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ def _at_bounds(circuit: Any, theta: np.ndarray) -> list[str]:
 
 def _evaluate(experiment: Experiment, theta: np.ndarray, record: dict[str, Any]) -> dict[str, np.ndarray]:
     """Final figures into the record; what verification and export need as arrays."""
-    task, settle = experiment.task, settler(experiment.engine)
+    task = experiment.task
+    settle = settler(observer(experiment.engine, experiment.table["seed"], 0))
     circuit, cost = experiment.circuit, experiment.cost
     tested = "train" if task.test_inputs is None else "test"
     seen: dict[str, np.ndarray] = {}

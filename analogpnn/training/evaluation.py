@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from analogpnn.circuit.boundary import Boundary, Free
+from analogpnn.engines.bench import Bench
 from analogpnn.errors import ExperimentError
 from analogpnn.learning import Cost, make_cost
+from analogpnn.seeds import stream
 from analogpnn.tasks.task import Task, as_task, check_shapes, read_out
 
 CHUNK = 1024
@@ -55,6 +57,15 @@ def score(
     outputs = np.concatenate([settle(circuit, theta, chunk, Free(), None).outputs for chunk in chunks])
     loss = float(np.mean(cost.value(outputs, targets)))
     return loss, None if labels is None else float(np.mean(read_out(task, outputs) == labels))
+
+
+def observer(engine: Any, seed: int, epoch: int) -> Any:
+    """The engine for evaluating after an epoch (0: at the end of a run).
+
+    The noise of a `Bench` comes from a stream of that epoch's own, so that what was evaluated before, in this process
+    or in one that was killed, changes nothing.
+    """
+    return engine.with_rng(stream(seed, "evaluation", epoch)) if isinstance(engine, Bench) else engine
 
 
 def settler(engine: Any) -> Callable[..., Any]:

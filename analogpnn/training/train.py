@@ -28,7 +28,7 @@ from analogpnn.training import checkpoint as checkpoints
 from analogpnn.training.checkpoint import Checkpoint
 from analogpnn.training.descent import Descent, theta_type
 from analogpnn.training.engines import make_engine, no_such
-from analogpnn.training.evaluation import score, settler
+from analogpnn.training.evaluation import observer, score, settler
 from analogpnn.training.meter import Meter
 from analogpnn.training.phases import Phases
 from analogpnn.training.records import Counts, Epoch
@@ -205,7 +205,8 @@ def _epoch(run: _Run, state: Checkpoint, counts: Counts) -> tuple[Epoch, Checkpo
     test_loss = test_accuracy = None
     wanted = epoch == run.epochs or (run.evaluate_every > 0 and epoch % run.evaluate_every == 0)
     if wanted and task.test_inputs is not None:
-        test_loss, test_accuracy = score(settler(run.engine), circuit, final, task, "test", run.cost)
+        watching = observer(run.engine, run.settings["seed"], epoch)
+        test_loss, test_accuracy = score(settler(watching), circuit, final, task, "test", run.cost)
     record = Epoch(
         epoch=epoch,
         theta=final,

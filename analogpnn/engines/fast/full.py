@@ -14,17 +14,26 @@ DENSE_LIMIT = 220
 """Unknowns up to which dense matrices are the faster ones."""
 
 
+OHMS2 = 1e4
+"""Inductance over capacitance of `inertia` [ohm^2]."""
+
+
 class Full:
-    """Newton's method on all free unknowns; `shunt` is a conductance from every node to ground (gmin stepping)."""
+    """Newton's method on all free unknowns.
+
+    Attributes
+    ----------
+    inertia : ndarray, shape (n_free,)
+        What a capacitor at every node and an inductance in every voltage branch add to the diagonal, for continuation.
+    """
 
     resistance = None
 
     def __init__(self, s: Structure, linear: Linear, p: Ports):
-        self.ports, self.block = p, s.jacobian
+        self.ports, self.block, self.linear = p, s.jacobian, linear.matrix
         self.n = self.linear_size = len(s.free)
         self.dense = self.n <= DENSE_LIMIT
-        self.shunt = 0.0
-        self.is_node = (s.free < s.circuit.n_nodes).astype(float)
+        self.inertia = np.where(s.free < s.circuit.n_nodes, 1.0, -OHMS2)
         _, _, signs = s.nonlinear_triplets
         padded = np.concatenate([linear.values, np.zeros(len(signs))])
         self.base = self.block.dense(padded) if self.dense else self.block.entries(padded)
@@ -33,21 +42,22 @@ class Full:
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
         return b_free, known_controls
 
-    def _solve(self, laws: Laws, t: Tangent, right: np.ndarray) -> np.ndarray:
+    def solve(self, laws: Laws, t: Tangent, right: np.ndarray, s: np.ndarray | None = None) -> np.ndarray:
+        """x of (A + S D C + s M) x = right; s (B,) in siemens, M is `inertia`."""
         added = self.scatter @ laws.triplet_slopes(t)
         if self.dense:
             m = self.base + added.T.reshape(len(right), self.n, self.n)
-            if self.shunt:
-                m += np.diag(self.shunt * self.is_node)
+            if s is not None:
+                diagonal = np.arange(self.n)
+                m[:, diagonal, diagonal] += s[:, None] * self.inertia
             return solve_rows(m, right)
         out = np.empty_like(right)
-        shunt = sp.diags(self.shunt * self.is_node).tocsc() if self.shunt else None
-        for k in range(right.shape[0]):
+        for k in range(len(right)):
             m = sp.csc_matrix((self.base + added[:, k], self.block.rows, self.block.pointers), shape=self.block.shape)
+            if s is not None and s[k]:
+                m = (m + sp.diags(s[k] * self.inertia)).tocsc()
             try:
-                lu = spl.splu(m if shunt is None else (m + shunt).tocsc(), permc_spec="MMD_AT_PLUS_A",
-                              diag_pivot_thresh=0.01)  # fmt: skip
-                out[k] = lu.solve(right[k])
+                out[k] = spl.splu(m, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01).solve(right[k])
             except RuntimeError:
                 out[k] = np.nan
         return out
@@ -55,7 +65,7 @@ class Full:
     def step(self, state, laws: Laws, t: Tangent, rows):
         b, known = state
         d_known = laws.times(t, known[rows])
-        self._x = self._solve(laws, t, b[rows] - (self.ports.inject_free @ (t.offset + d_known).T).T)
+        self._x = self.solve(laws, t, b[rows] - (self.ports.inject_free @ (t.offset + d_known).T).T)
         return (self.ports.read_free @ self._x.T).T + known[rows]
 
     def finish(self, state, currents: np.ndarray, rows) -> np.ndarray:

@@ -40,8 +40,8 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.
     used = 0
     for step in range(1, max_steps + 1):
         used = step
-        tangent = laws.tangent(at)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # what overflows fails, and is taken up by continuation
+            tangent = laws.tangent(at)
             u = system.step(state, laws, tangent, rows)
             new = laws.element_controls(u)
             error = np.zeros(len(rows))

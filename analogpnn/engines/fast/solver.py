@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from analogpnn.circuit.circuit import Circuit
+from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
 from analogpnn.engines.fast.batched import Batched
 from analogpnn.engines.fast.choice import choose
@@ -16,9 +17,6 @@ from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.ports import Ports, ports
 from analogpnn.errors import ConvergenceError, NetlistError
-
-LOOSE = 1e-6
-"""Agreement asked of hard samples (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
 
 _structures: WeakKeyDictionary[Circuit, dict[bool, tuple[Structure, Ports]]] = WeakKeyDictionary()
 
@@ -116,76 +114,26 @@ class Solver:
             x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
         if not done.all():
             hard = np.flatnonzero(~done)
-            x[hard] = self._continuation(b_free[hard], known_controls[hard], max_steps, hard)
+            x[hard] = self._continuation(b_free[hard], known_controls[hard], hard)
         return x
 
-    def _continuation(self, b, known, max_steps: int, samples: np.ndarray) -> np.ndarray:
-        """Samples Newton could not settle: from 0 V, in small steps, then gmin stepping, then source stepping."""
+    def _continuation(self, b, known, samples: np.ndarray) -> np.ndarray:
         full = Full(self.structure, self.linear, self.ports)
-        x = np.full(b.shape, np.nan)
-        done = np.zeros(len(b), dtype=bool)
-        for attempt in (self._cold, self._small_steps, self._gmin_stepping, self._source_stepping):
-            left = np.flatnonzero(~done)
-            found, ok = attempt(full, b[left], known[left], max_steps)
-            x[left[ok]] = found[ok]
-            done[left[ok]] = True
-            if done.all():
-                return x
-        raise self._failure(full, b, known, samples, int(np.flatnonzero(~done)[0]))
+        x, done = continuation.settle(full, self.laws, b, known)
+        if not done.all():
+            k = int(np.flatnonzero(~done)[0])
+            missed = continuation.residual(full, self.laws, b[k : k + 1], known[k : k + 1])[0]
+            raise self._failure(missed, int(samples[k]))
+        return x
 
-    def _cold(self, full, b, known, max_steps):
-        x, done, _, _ = iterate(full, self.laws, full.begin(b, known), np.zeros_like(known), max_steps)
-        return x, done
-
-    def _small_steps(self, full, b, known, max_steps):
-        state = full.begin(b, known)
-        x, done, _, _ = iterate(full, self.laws, state, np.zeros_like(known), 10 * max_steps, 0.1, LOOSE)
-        return x, done
-
-    def _gmin_stepping(self, full, b, known, max_steps):
-        controls = np.zeros_like(known)
-        state = full.begin(b, known)
-        x, done = np.full(b.shape, np.nan), np.zeros(len(b), dtype=bool)
-        try:
-            for shunt in (*10.0 ** -np.arange(2.0, 13.0), 0.0):
-                full.shunt = shunt
-                x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, 0.0, LOOSE)
-        finally:
-            full.shunt = 0.0
-        return x, done
-
-    def _source_stepping(self, full, b, known, max_steps):
-        controls = np.zeros_like(known)
-        x, done = np.full(b.shape, np.nan), np.zeros(len(b), dtype=bool)
-        for part in np.linspace(0.02, 1.0, 50):
-            state = full.begin(part * b, part * known)
-            x, done, controls, _ = iterate(full, self.laws, state, controls, max_steps, 0.5, LOOSE)
-        return x, done
-
-    def _failure(self, full, b, known, samples, k: int) -> ConvergenceError:
-        state = full.begin(b[k : k + 1], known[k : k + 1])
-        at = self.laws.element_controls(np.zeros_like(known[k : k + 1]))
-        u = known[k : k + 1]
-        for _ in range(50):
-            tangent = self.laws.tangent(at)
-            u = full.step(state, self.laws, tangent, np.array([0]))
-            if not np.isfinite(u).all():
-                break
-            at = self.laws.limit(self.laws.element_controls(u), at, None)
-        tangent = self.laws.tangent(at)
-        residual = np.abs(
-            (self.linear.matrix @ np.nan_to_num(full._x).T).T
-            + (self.ports.inject_free @ tangent.offset.T).T + (self.ports.inject_free @ self.laws.times(tangent, u).T).T
-            - b[k : k + 1]
-        )[0]  # fmt: skip
-        residual = np.where(np.isfinite(residual), residual, np.inf)
+    def _failure(self, missed: np.ndarray, sample: int) -> ConvergenceError:
         nodes = self.structure.free[self.structure.free < self.circuit.n_nodes]
-        worst = int(np.argmax(residual[: len(nodes)])) if len(nodes) else 0
+        worst = int(np.argmax(missed[: len(nodes)])) if len(nodes) else 0
         node = self.circuit.nodes[nodes[worst]] if len(nodes) else "?"
         return ConvergenceError(
-            f"no operating point found by Newton's method, small steps, gmin stepping and source stepping: "
-            f"sample {samples[k]}, node '{node}', KCL residual {residual[worst]:.1e} A",
-            sample=int(samples[k]), node=node, residual=float(residual[worst]), path=self.circuit.path,
+            f"no operating point found by Newton's method, gmin stepping, source stepping and a pseudo-transient: "
+            f"sample {sample}, node '{node}', KCL residual {missed[worst]:.1e} A",
+            sample=sample, node=node, residual=float(missed[worst]), path=self.circuit.path,
             cure="check the values near that node; a latch or an amplifier with positive feedback has no stable point "
             "to find, and a start from a known operating point (start=...) may help",
         )  # fmt: skip

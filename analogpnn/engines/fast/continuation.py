@@ -1,0 +1,169 @@
+"""Samples on which Newton's method alone fails: easier circuits that lead, step by step, to the one asked for.
+
+Every stage is Newton's method on all unknowns of a circuit with a conductance s from each node to an anchor a, and
+the resistance s * OHMS2 in each voltage branch,
+
+    A x + S i(C x) + s M (x - a) = p b
+
+from an x that a neighbouring stage has found: gmin stepping lets s go to zero with a = 0, source stepping lets p grow
+to one, and pseudo-transient continuation is the implicit Euler method, a the last x and s = C / h with growing step h:
+a circuit with a capacitor at each node and an inductance in each source, let go from 0 V. Steps adapt for each
+sample by itself, and what doesn't come along is given up.
+
+References
+----------
+C. T. Kelley, D. E. Keyes, Convergence analysis of pseudo-transient continuation, SIAM J. Numer. Anal. 35, 508 (1998).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analogpnn.engines.fast.full import Full
+from analogpnn.engines.fast.laws import Laws
+from analogpnn.engines.fast.restraint import restrain, tangent_beside
+
+LOOSE = 1e-6
+"""Agreement asked of controls (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
+DIRECT = 120
+"""Newton steps straight from 0 V."""
+INNER = 30
+"""Newton steps for one stage."""
+BUDGET = 900
+"""Newton steps for all stages of one way; then the sample is given up."""
+FIRST, LEAST, MOST = 1e-2, 1e-16, 1e6
+"""Where s begins, below which it is 0, and from which nothing is expected any more [S]."""
+
+
+def settle(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unknowns (B, n_free), and which samples have an operating point: what one way leaves, the next one tries."""
+    x = np.full(b.shape, np.nan)
+    done = np.zeros(len(b), dtype=bool)
+    for way in (directly, gmin_stepping, source_stepping, pseudo_transient):
+        left = np.flatnonzero(~done)
+        if not len(left):
+            break
+        found, ok = way(full, laws, b[left], known[left])
+        x[left[ok]] = found[ok]
+        done[left[ok]] = True
+    return x, done
+
+
+def directly(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """From 0 V, with restrained steps."""
+    zero = np.zeros_like(b)
+    return newton(full, laws, b, known, zero, np.zeros(len(b)), zero, DIRECT)[:2]
+
+
+def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """Conductances to ground from 10 mS to 0, divided by a factor that follows success; after a failure by its root."""
+    batch, zero = len(b), np.zeros_like(b)
+    x, s, factor, last = np.zeros_like(b), np.full(batch, FIRST), np.full(batch, 10.0), np.full(batch, np.inf)
+    live, done, spent = np.ones(batch, dtype=bool), np.zeros(batch, dtype=bool), np.zeros(batch, dtype=int)
+    while len(rows := np.flatnonzero(live & ~done & (spent < BUDGET))):
+        found, ok, used = newton(full, laws, b[rows], known[rows], x[rows], s[rows], zero[rows], INNER)
+        spent[rows] += used
+        good, bad, used = rows[ok], rows[~ok], used[ok]
+        x[good], last[good], done[good] = found[ok], s[good], s[good] == 0.0
+        power = np.where(used <= 6, 1.5, np.where(used <= 15, 1.0, 0.5))
+        factor[good] = np.minimum(factor[good] ** power, 1e3)
+        s[good] /= factor[good]
+        s[good[s[good] < LEAST]] = 0.0
+        begun = np.isfinite(last[bad])
+        factor[bad] = np.where(begun, factor[bad] ** 0.25, 10.0)
+        s[bad] = np.where(begun, last[bad] / factor[bad], 10.0 * s[bad])
+        live[bad] = np.where(begun, factor[bad] > 1.02, s[bad] <= MOST)
+    return x, done
+
+
+def source_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """All sources from 0 to their values at once, in steps that follow success."""
+    batch, zero = len(b), np.zeros(len(b))
+    x, part, step = np.zeros_like(b), np.zeros(batch), np.full(batch, 0.1)
+    live, spent = np.ones(batch, dtype=bool), np.zeros(batch, dtype=int)
+    while len(rows := np.flatnonzero(live & (part < 1.0) & (spent < BUDGET))):
+        aim = np.minimum(part[rows] + step[rows], 1.0)
+        p = aim[:, None]
+        found, ok, used = newton(full, laws, p * b[rows], p * known[rows], x[rows], zero[rows], x[rows], INNER)
+        spent[rows] += used
+        good, bad = rows[ok], rows[~ok]
+        x[good], part[good] = found[ok], aim[ok]
+        step[good] *= np.where(used[ok] <= 8, 3.0, 1.0)
+        step[bad] /= 8.0
+        live[bad] = step[bad] > 1e-5
+    return x, part >= 1.0
+
+
+def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """Implicit Euler from 0 V: steps grow where Newton's method needs few of its own, and shrink where it fails."""
+    batch = len(b)
+    x, s, factor = np.zeros_like(b), np.full(batch, FIRST), np.full(batch, 10.0)
+    live, done, spent = np.ones(batch, dtype=bool), np.zeros(batch, dtype=bool), np.zeros(batch, dtype=int)
+    while len(rows := np.flatnonzero(live & ~done & (spent < BUDGET))):
+        found, ok, used = newton(full, laws, b[rows], known[rows], x[rows], s[rows], x[rows], INNER)
+        spent[rows] += used
+        good, bad, used = rows[ok], rows[~ok], used[ok]
+        x[good], done[good] = found[ok], s[good] == 0.0
+        factor[good] = np.where(used <= 12, np.minimum(1.5 * factor[good], 20.0), 1.2)
+        s[good] /= factor[good]
+        s[good[s[good] < LEAST]] = 0.0
+        factor[bad] = 1.5
+        s[bad] = np.maximum(6.0 * s[bad], 10.0 * LEAST)
+        live[bad] = s[bad] <= MOST
+    return x, done
+
+
+def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int):
+    """Newton's method on a batch from x, each step restrained to where the laws still look like their tangents.
+
+    Parameters
+    ----------
+    b, x, anchor : ndarray, shape (B, n_free)
+    known : ndarray, shape (B, n_in)
+    s : ndarray, shape (B,)
+        Conductance from every node to its anchor [S].
+
+    Returns
+    -------
+    x : ndarray (B, n_free)
+        Solutions, and where there is none the last step.
+    done : ndarray (B,) of bool, used : ndarray (B,) of int
+    """
+    ports = full.ports
+    rows = np.arange(len(b))
+    out, done, used = np.array(x), np.zeros(len(b), dtype=bool), np.full(len(b), max_steps)
+    at = laws.element_controls((ports.read_free @ x.T).T + known)
+    pull = s[:, None] * full.inertia * anchor
+    with np.errstate(all="ignore"):
+        for step in range(1, max_steps + 1):
+            at, t = tangent_beside(laws, at)
+            fixed = (ports.inject_free @ (t.offset + laws.times(t, known[rows])).T).T
+            solved = full.solve(laws, t, b[rows] + pull[rows] - fixed, s[rows])
+            new = laws.element_controls((ports.read_free @ solved.T).T + known[rows])
+            error = np.zeros(len(rows))
+            for fresh, past in zip(new, at):
+                for f, p in zip(fresh, past):
+                    error = np.maximum(error, (np.abs(f - p) / (1.0 + np.abs(f))).max(axis=1))
+            ok = error <= LOOSE
+            finite = np.isfinite(solved).all(axis=1)
+            out[rows[finite]] = solved[finite]
+            done[rows[ok]], used[rows[ok]] = True, step
+            stay = ~ok & finite & np.isfinite(error)
+            if not stay.any():
+                break
+            at = restrain(laws, laws.limit(new, at, None), at)
+            if not stay.all():
+                at = [[c[stay] for c in group] for group in at]
+                rows = rows[stay]
+    return out, done, used
+
+
+def residual(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """What Kirchhoff's law (and the laws of branches) miss after some steps from 0 V, shape (B, n_free)."""
+    zero, ports = np.zeros_like(b), full.ports
+    x = newton(full, laws, b, known, zero, np.zeros(len(b)), zero, INNER)[0]
+    with np.errstate(all="ignore"):
+        u = (ports.read_free @ x.T).T + known
+        t = laws.tangent(laws.element_controls(u))
+        missed = (full.linear @ x.T).T + (ports.inject_free @ (t.offset + laws.times(t, u)).T).T - b
+    return np.where(np.isfinite(missed), np.abs(missed), np.inf)

@@ -1,0 +1,65 @@
+"""Keeping a step of Newton's method to where each law still looks like its tangent, whatever the law.
+
+Where a law gives a much larger current than its tangent promised, the step of that element is cut to the point
+where it gives what was promised: SPICE's logarithmic limit of a junction, for any law and without knowing its formula.
+Reverse breakdown, cubes and hyperbolic sines are caught as forward junctions are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analogpnn.engines.fast.laws import Laws, Tangent
+
+GROWTH = 10.0
+"""Times the promised current that is let pass."""
+FLOOR = 1e-12
+"""Currents nobody minds [A]."""
+HALVINGS = 26
+"""Bisections of a step: kilovolts to tenths of a millivolt."""
+BESIDE = 1e-6
+"""How far from a point without a tangent, such as that of sqrt(abs(v)) at 0, one is taken [V]."""
+
+
+def restrain(laws: Laws, new: list[list[np.ndarray]], old: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
+    """Controls between old and new, per group and control (B, n)."""
+    return [
+        _between(g.device.law, fresh, past, values) if g.branch is None else fresh
+        for g, fresh, past, values in zip(laws.groups, new, old, laws.parameters)
+    ]
+
+
+def _between(law, new, old, values):
+    now, *slopes = law(*old, *values)
+    promised = np.maximum(np.abs(now + sum(d * (f - p) for d, f, p in zip(slopes, new, old))), np.abs(now))
+    most = GROWTH * promised + FLOOR
+    far = ~(np.abs(law(*new, *values)[0]) <= most)
+    if not far.any():
+        return new
+    shape = new[0].shape
+    values = [np.broadcast_to(v, shape)[far] for v in values]
+    start, way = [p[far] for p in old], [f[far] - p[far] for f, p in zip(new, old)]
+    promised = promised[far] + FLOOR
+    low, high = np.zeros(len(promised)), np.ones(len(promised))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        within = np.abs(law(*(p + middle * w for p, w in zip(start, way)), *values)[0]) <= promised
+        low, high = np.where(within, middle, low), np.where(within, high, middle)
+    out = [np.array(f) for f in new]
+    for f, p, w in zip(out, start, way):
+        f[far] = p + high * w
+    return out
+
+
+def tangent_beside(laws: Laws, at: list[list[np.ndarray]]) -> tuple[list[list[np.ndarray]], Tangent]:
+    """The tangent, and where it was taken: a little beside `at` where there is none."""
+    t = laws.tangent(at)
+    if all(np.isfinite(d).all() for slopes in t.slopes for d in slopes):
+        return at, t
+    moved = []
+    for controls, slopes in zip(at, t.slopes):
+        none = np.zeros(controls[0].shape, dtype=bool)
+        for d in slopes:
+            none |= ~np.isfinite(d)
+        moved.append([np.where(none, c + BESIDE, c) for c in controls])
+    return moved, laws.tangent(moved)

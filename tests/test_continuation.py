@@ -1,0 +1,89 @@
+"""Circuits on which Newton's method alone fails: does each way find the same operating point?"""
+
+import numpy as np
+import pytest
+from circuits import read
+
+from analogpnn import Newton
+from analogpnn.agreement import random_deck
+from analogpnn.engines.fast import continuation
+from analogpnn.engines.fast.assembly import right_hand_side
+from analogpnn.engines.fast.full import Full
+from analogpnn.engines.fast.restraint import restrain, tangent_beside
+from analogpnn.engines.fast.solver import Solver
+
+WAYS = (
+    continuation.directly,
+    continuation.gmin_stepping,
+    continuation.source_stepping,
+    continuation.pseudo_transient,
+)
+
+
+def problem(circuit, inputs):
+    solver = Solver(circuit, circuit.theta, False)
+    s, p = solver.structure, solver.ports
+    parameters = circuit.parameters(circuit.theta, inputs)
+    known = solver._known(parameters, len(inputs))
+    b = right_hand_side(s, parameters, None, None, (len(inputs),))[:, s.free] - (solver.linear.to_known @ known.T).T
+    return Full(s, solver.linear, p), solver.laws, b, (p.read_known @ known.T).T
+
+
+CLIPPER = """a breakdown diode and a forward one, driven hard
+*@ input V1
+.model dz D(IS=1e-9 N=1.1 BV=6 IBV=1m)
+.model df D(IS=1e-14)
+V1 in 0 1
+R1 in out 10
+D1 0 out dz
+D2 out x df
+R2 x 0 1k
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_alone(way):
+    circuit = read(CLIPPER)
+    inputs = np.array([[0.0], [0.5], [5.0], [50.0], [5000.0], [-5000.0]])
+    full, laws, b, known = problem(circuit, inputs)
+    x, done = way(full, laws, b, known)
+    assert done.all()
+    out = x[:, [circuit.nodes[k] for k in full_nodes(circuit)].index("out")]
+    np.testing.assert_allclose(
+        out, Newton().equilibrium(circuit, inputs=inputs).node_voltages[:, 1], rtol=1e-9, atol=1e-12
+    )
+    assert 6.0 < out[4] < 8.0 and -1.0 < out[5] < -0.5
+    assert (continuation.residual(full, laws, b, known)[:2] < 1e-9).all()
+
+
+def full_nodes(circuit):
+    return [k for k in range(circuit.n_nodes) if circuit.nodes[k] != "in"]
+
+
+def test_a_start_without_a_tangent():
+    circuit = read("root\nV1 a 0 1\nR1 a b 1k\nB1 b 0 i=1m*sqrt(abs(v(b)))\n")
+    golden = (3 - np.sqrt(5)) / 2  # 1 - v = sqrt(v)
+    assert Newton().equilibrium(circuit).node_voltages[1] == pytest.approx(golden, rel=1e-9)
+
+
+def test_a_step_ends_where_the_law_gives_what_the_tangent_promised():
+    full, laws, _, known = problem(read(CLIPPER), np.array([[1.0]]))
+    old = laws.element_controls(known)
+    new = [[np.full_like(c, -100.0) for c in group] for group in old]
+    for g, values, cut, past in zip(laws.groups, laws.parameters, restrain(laws, new, old), old):
+        i, slope = g.device.law(*past, *values)
+        promised = np.abs(i + slope * -100.0)
+        assert (np.abs(g.device.law(*cut, *values)[0]) <= 10 * promised + 1e-12).all()
+        assert (cut[0] < past[0]).all()
+    moved, tangent = tangent_beside(laws, old)
+    assert moved is old and np.isfinite(tangent.offset).all()
+
+
+# Found by scripts/converge, which compares them with ngspice; here Kirchhoff's law is the judge.
+@pytest.mark.parametrize(
+    ("seed", "kinds"), [((0, 21), "rvid"), ((0, 42), "rvid"), ((0, 84), "rvid"), ((0, 69), "rvib")]
+)
+def test_hard_random_circuits(seed, kinds):
+    rng = np.random.default_rng(list(seed))
+    circuit = read(random_deck(rng, int(rng.integers(2, 11)), kinds))
+    assert Newton().equilibrium(circuit).residual < 1e-9
