@@ -192,3 +192,9 @@ def test_every_shipped_netlist():
     files = sorted((ROOT / "netlists").iterdir())
     assert not lacking("shipped.md", [f.stem for f in files if f.suffix == ".toml"])
     assert not lacking("shipped.md", [f.name for f in files if f.suffix == ".cir"])
+
+
+def test_the_citation_is_of_this_version():
+    said = dict(re.findall(r"^(\w+): (\S+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE))
+    assert said["version"] == analogpnn.__version__ and said["license"] == "GPL-3.0-or-later"
+    assert f"version = {{{analogpnn.__version__}}}" in (ROOT / "README.md").read_text(encoding="utf-8")
