@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from circuits import read
 
-from analogpnn import Newton
+from analogpnn import ConvergenceError, Newton
 from analogpnn.agreement import random_deck
 from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.assembly import right_hand_side
@@ -87,3 +87,28 @@ def test_hard_random_circuits(seed, kinds):
     rng = np.random.default_rng(list(seed))
     circuit = read(random_deck(rng, int(rng.integers(2, 11)), kinds))
     assert Newton().equilibrium(circuit).residual < 1e-9
+
+
+FLOATING = """currents of 0.2 mA that only gmin leads away: 1e8 V, and 64 bits don't hold the rest beside them
+.model d1 D(IS=1e-12 N=1.8 RS=2)
+.model d2 D(IS=1e-9 N=1.1 BV=6 IBV=1m)
+R13 n4 n11 3.601
+R14 n10 n11 34.45meg
+R16 n6 n1 16.69k
+R17 n1 n8 31.35meg
+I2 n10 n6 -515.8n
+I6 n7 n9 -200.4u
+D5 n8 n12 d1
+D8 n9 n8 d1
+D9 n10 n7 d2
+D10 n4 n12 d2
+D11 n12 0 d1
+"""
+
+
+def test_what_64_bits_do_not_hold_is_no_answer():
+    with pytest.raises(ConvergenceError, match="sample 0, node 'n.*64-bit numbers leave its voltage open") as caught:
+        Newton().equilibrium(read(FLOATING))
+    assert "resistor to ground" in str(caught.value)
+    grounded = Newton().equilibrium(read(FLOATING + "R1 n8 0 1k\nR2 n9 0 1k\n"))
+    assert grounded.residual < 1e-9 and abs(grounded.node_voltages).max() < 1e4

@@ -67,3 +67,10 @@ def test_verdicts(tmp_path):
     assert compare(deck, trust=True).kind == "ngspice refuses"
     deck.write_text("t\nV1 a 0 1\nR1 a b 1k\nR2 b 0 1k\n.control\nshell touch ran\n.endc\n.end\n")
     assert compare(deck, trust=True).kind == "agrees" and not (tmp_path / "ran").exists()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_kirchhoff_judges_between_two_answers():
+    rng = np.random.default_rng([0, 12])
+    verdict = compare(Netlist.from_text(random_deck(rng, int(rng.integers(2, 30)), decades=12.0)))
+    assert verdict.kind == "ngspice is off" and verdict.good and verdict.worst > 100, verdict

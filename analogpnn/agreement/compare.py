@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from analogpnn.netlist.netlist import Netlist
 RELATIVE = 1e-6
 VOLTS = 1e-6
 AMPERES = 1e-12
-KINDS = ("agrees", "two points", "differs", "fast fails", "unsupported", "ngspice fails", "ngspice refuses")
+KINDS = (
+    "agrees", "two points", "ngspice is off", "differs", "fast fails", "unsupported", "ngspice fails", "ngspice refuses"
+)  # fmt: skip
 """What may be said of a deck, from good to bad; only 'differs' and 'fast fails' are our faults."""
 SUFFIXES = (".cir", ".sp", ".spice", ".net", ".ckt", ".deck")
 _READER = Newton()
@@ -32,6 +34,8 @@ class Verdict:
     ----------
     kind : str
         One of `KINDS`. 'two points': the engines found different operating points, and one confirms the other's.
+        'ngspice is off': Kirchhoff's current law says whose rounding it is: from ngspice's answer Newton's method comes
+        back to ours, and ngspice misses the law by more than ten times as much.
     worst : float
         Largest deviation, in units of what is allowed (1e-6 relative + 1 uV or 1 pA).
     where : str
@@ -83,6 +87,8 @@ def compare(source: str | Path | Netlist, *, trust: bool = False, allow_include:
     worst, where = _worst(fast, spice)
     if worst <= 1.0:
         return Verdict(path, "agrees", worst, where)
+    if not trust and _is_off(circuit, point, fast, spice):
+        return Verdict(path, "ngspice is off", worst, where, f"fast {fast[where]:.9g}, ngspice {spice[where]:.9g}")
     if _is_another_point(circuit, point, fast, spice):
         return Verdict(path, "two points", worst, where, "one engine, started at the other's answer, stays there")
     return Verdict(path, "differs", worst, where, f"fast {fast[where]:.9g}, ngspice {spice[where]:.9g}")
@@ -130,6 +136,21 @@ def _worst(fast: dict[str, float], spice: dict[str, float]) -> tuple[float, str]
             if not off <= worst:
                 worst, where = (float(off) if np.isfinite(off) else np.inf), name
     return worst, where
+
+
+def _is_off(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:
+    """Whether ngspice's answer is ours, less exact."""
+    volts = np.array([spice[f"v({name})"] for name in circuit.nodes])
+    amperes = np.array([spice[f"i({name})"] for name in circuit.sources])
+    theirs = replace(point, node_voltages=volts, source_currents=amperes)
+    if not point.residual * 10 < theirs.residual:
+        return False
+    try:
+        again = _READER.equilibrium(circuit, start=theirs)
+    except AnalogError:
+        return False
+    found = {f"v({name})": float(x) for name, x in zip(circuit.nodes, again.node_voltages)}
+    return _worst(found, {name: x for name, x in fast.items() if name[0] == "v"})[0] <= 1.0
 
 
 def _is_another_point(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:

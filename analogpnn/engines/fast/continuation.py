@@ -31,6 +31,7 @@ INNER = 30
 """Newton steps for one stage."""
 BUDGET = 900
 """Newton steps for all stages of one way; then the sample is given up."""
+DRAWS = 4
 FIRST, LEAST, MOST = 1e-2, 1e-16, 1e6
 """Where s begins, below which it is 0, and from which nothing is expected any more [S]."""
 
@@ -167,3 +168,19 @@ def residual(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> np.nda
         t = laws.tangent(laws.element_controls(u))
         missed = (full.linear @ x.T).T + (ports.inject_free @ (t.offset + laws.times(t, u)).T).T - b
     return np.where(np.isfinite(missed), np.abs(missed), np.inf)
+
+
+def doubt(full: Full, laws: Laws, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """How far rounding alone may move each unknown, shape (B, n_free): J^-1 r, r the rounding of each row's terms.
+
+    Where large currents leave a part of the circuit that only gmin ties to ground, 64 bits don't hold its voltages.
+    The largest of some random choices of signs in r.
+    """
+    ports, rng = full.ports, np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        u = (ports.read_free @ x.T).T + known
+        t = laws.tangent(laws.element_controls(u))
+        given = (abs(ports.inject_free) @ np.abs(t.offset + laws.times(t, u)).T).T
+        rounding = np.finfo(float).eps * ((abs(full.linear) @ np.abs(x).T).T + given)
+        signs = rng.choice([-1.0, 1.0], (DRAWS, *x.shape))
+        return np.max([np.abs(full.solve(laws, t, sign * rounding)) for sign in signs], axis=0)

@@ -18,6 +18,9 @@ from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.ports import Ports, ports
 from analogpnn.errors import ConvergenceError, NetlistError
 
+UNSURE = 1e-3
+"""Largest rounding error that is let pass, relative and in volts."""
+
 _structures: WeakKeyDictionary[Circuit, dict[bool, tuple[Structure, Ports]]] = WeakKeyDictionary()
 
 
@@ -124,7 +127,23 @@ class Solver:
             k = int(np.flatnonzero(~done)[0])
             missed = continuation.residual(full, self.laws, b[k : k + 1], known[k : k + 1])[0]
             raise self._failure(missed, int(samples[k]))
+        self._check_digits(x, continuation.doubt(full, self.laws, x, known), samples)
         return x
+
+    def _check_digits(self, x: np.ndarray, doubt: np.ndarray, samples: np.ndarray) -> None:
+        """An answer of which not even three digits mean anything is none."""
+        nodes = self.structure.free[self.structure.free < self.circuit.n_nodes]
+        worst = doubt[:, : len(nodes)] / (UNSURE * (1.0 + np.abs(x[:, : len(nodes)])))
+        if not (worst > 1.0).any():
+            return
+        k, j = (int(i) for i in np.unravel_index(np.argmax(worst), worst.shape))
+        node = self.circuit.nodes[nodes[j]]
+        raise ConvergenceError(
+            f"the operating point can't be computed: sample {samples[k]}, node '{node}' has as good as no path to "
+            f"ground, and 64-bit numbers leave its voltage open by {doubt[k, j]:.1e} V",
+            sample=int(samples[k]), node=node, residual=0.0, path=self.circuit.path,
+            cure="give that part of the circuit a resistor to ground",
+        )  # fmt: skip
 
     def _failure(self, missed: np.ndarray, sample: int) -> ConvergenceError:
         nodes = self.structure.free[self.structure.free < self.circuit.n_nodes]
