@@ -20,6 +20,7 @@ _HOMES = {
     "Device": "devices.device",
     "Newton": "engines.newton",
     "Transient": "engines.transient",
+    "twin": "circuit.twin",
     "Ngspice": "engines.ngspice.engine",
     "CoupledLearning": "learning.coupled_learning",
     "EquilibriumPropagation": "learning.equilibrium_propagation",

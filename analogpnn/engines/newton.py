@@ -144,8 +144,12 @@ class Newton:
         known = self._memo.get(clamped)
         if known is not None and known[0] is circuit and np.array_equal(known[1], theta):
             return known[2]
-        shared = clamped and all(group.device.is_affine for group in circuit.groups)
-        solver = clamp(self._solver(circuit, theta, False)) if shared else Solver(circuit, theta, clamped)
+        if clamped and all(group.device.is_affine for group in circuit.groups):
+            free = self._solver(circuit, theta, False)
+            assert isinstance(free, Solver)
+            solver: Solver | Clamped = clamp(free)
+        else:
+            solver = Solver(circuit, theta, clamped)
         self._memo[clamped] = (circuit, theta.copy(), solver)
         return solver
 

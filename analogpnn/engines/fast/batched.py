@@ -65,7 +65,9 @@ class Plan:
         block = s.jacobian
         _, _, signs = s.nonlinear_triplets
         first = len(linear.values)
-        typical = block.entries(np.concatenate([linear.values, 1e-4 * np.abs(linear.values).max(initial=1.0) * signs]))
+        # Slopes of different size, so that none of them cancel.
+        sizes = np.random.default_rng(0).uniform(0.5e-4, 1e-4, len(signs)) * np.abs(linear.values).max(initial=1.0)
+        typical = block.entries(np.concatenate([linear.values, sizes * signs]))
         self.symmetric = s.symmetric
         self.pattern: Pattern = analyse(block, typical, self.symmetric)
         p = self.pattern

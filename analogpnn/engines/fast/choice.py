@@ -41,7 +41,9 @@ def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
             return system, f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws, dense"
     if n <= DENSE_LIMIT:
         return Full(s, linear, p), f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
-    plan = plan_of(s, linear, p)
+    plan = _regular(plan_of, s, linear, p)
+    if plan is None:
+        return None, "singular"
     if k >= MANY and p.square and s.symmetric and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
         system = _regular(Reduced, linear, p)
         if system is not None:

@@ -37,9 +37,10 @@ class Clamped:
         padded = np.concatenate([x, np.zeros((len(x), 1))], axis=1)
         return padded[:, self.outputs[0]] - padded[:, self.outputs[1]]
 
-    def solve(self, inputs: np.ndarray, imposed: np.ndarray, start, max_steps: int) -> np.ndarray:
+    def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start, max_steps: int) -> np.ndarray:
         """Unknowns (B, n_unknowns) with the outputs at `imposed` (B, n_outputs); nothing depends on `start`."""
         u = self._read(self.free.solve(inputs, None, None, max_steps))
+        assert imposed is not None
         currents = np.linalg.solve(self.response, (imposed - u).T).T
         return self.free.solve(inputs, currents, None, max_steps)
 

@@ -36,13 +36,13 @@ class Factor:
             self.inverse = inverse / column[:, None] / row
             return
         self.inverse = None
+        self.shared: Shared | None = None
         if linear.structure.symmetric:
             try:
                 self.shared = Shared(linear)
                 return
             except np.linalg.LinAlgError:
                 pass  # SuperLU pivots, and judges
-        self.shared = None
         try:
             self.lu = spl.splu(linear.matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
                                diag_pivot_thresh=0.01)  # fmt: skip

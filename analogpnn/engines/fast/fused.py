@@ -19,12 +19,16 @@ from analogpnn.engines.fast.laws import Laws, limit
 LANES = lanes.LANES
 STEPS = 8
 """Newton steps to expect."""
-_TOLERANCE = np.full((1, LANES), TOLERANCE)
 _NOTHING = np.zeros((0, 0, LANES))
 
 
-def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int):
-    """As `iteration.iterate`: x (B, n_free) and which samples have converged (B,)."""
+def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int, tolerance: float = TOLERANCE):
+    """As `iteration.iterate`, for laws whose parameters are the same for all samples.
+
+    Returns
+    -------
+    x : ndarray (B, n_free), done : ndarray (B,) of bool
+    """
     b, known = state
     plan = system.plan
     batch, blocks = len(start), -(-len(start) // LANES)
@@ -39,7 +43,7 @@ def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int
     y = np.empty_like(right)
     x = np.full((blocks, LANES, system.linear_size), np.nan)
     done = np.zeros((blocks, LANES), dtype=bool)
-    advances = [_advance(laws, k, system, slots) for k in range(len(laws.groups))]
+    advances = [_advance(laws, k, system, slots, tolerance) for k in range(len(laws.groups))]
     given = system.base, _rows(right), _rows(constants), _rows(slopes)
 
     @np.errstate(all="ignore")
@@ -53,7 +57,7 @@ def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int
             error[active] = 0.0
             for each in advances:
                 each(active, False, u, at, slopes, constants, error)
-            check: tuple = (*plan.checking, active, error, TOLERANCE, *given, _rows(at), _rows(y), x, done)
+            check: tuple = (*plan.checking, active, error, tolerance, *given, _rows(at), _rows(y), x, done)
             lanes.collect(*check)
             going = ~done[active] & np.isfinite(error[active])
             active = active[going.any(axis=1)]
@@ -72,7 +76,7 @@ def _laid_out(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.swapaxes(values.reshape(-1, LANES, values.shape[1]), 1, 2))
 
 
-def _advance(laws: Laws, k: int, system: Batched, slots):
+def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float):
     """What takes group k from new controls to its next tangent: a compiled kernel, or NumPy for a few elements."""
     device = laws.groups[k].device
     n, slot, element = len(laws.groups[k].names), slots.first_slot[k], slots.first_element[k]
@@ -81,13 +85,14 @@ def _advance(laws: Laws, k: int, system: Batched, slots):
     kernel = kernels.advance(device, seen is not None) if n >= kernels.WORTH else None
     if kernel is None:
         return partial(_by_numpy, device, [v[:, None] for v in values], None if seen is None else seen[:, None],
-                       slot, n, element)  # fmt: skip
+                       slot, n, element, tolerance)  # fmt: skip
+    allowed = np.full((1, LANES), tolerance)
     parameters = np.array(values, dtype=float).reshape(len(values), n)
     resistance = np.zeros(n) if seen is None else seen
     least = np.full((1, LANES), device.step)
 
     def compiled(active, begin, u, at, slopes, constants, error):
-        kernel(active, begin, _TOLERANCE, least, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
+        kernel(active, begin, allowed, least, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
                parameters, resistance, _rows(slopes), _rows(constants), error)  # fmt: skip
 
     return compiled
@@ -99,14 +104,14 @@ def _rows(a: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _by_numpy(device, values, seen, slot, n, element, active, begin, u, at, slopes, constants, error):
+def _by_numpy(device, values, seen, slot, n, element, tolerance, active, begin, u, at, slopes, constants, error):
     span = [slice(slot + c * n, slot + (c + 1) * n) for c in range(len(device.controls))]
     fresh = [u[active, s] for s in span]
     if not begin:
         past = [at[active, s] for s in span]
         worst = error[active]
         for f, p in zip(fresh, past):
-            worst = np.maximum(worst, (np.abs(f - p) - TOLERANCE * np.abs(f)).max(axis=1))
+            worst = np.maximum(worst, (np.abs(f - p) - tolerance * np.abs(f)).max(axis=1))
         error[active] = np.where(np.isnan(worst), np.inf, worst)
         fresh = limit(device, fresh, past, values, seen)
     value, *d = device.law(*fresh, *values)

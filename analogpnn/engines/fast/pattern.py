@@ -91,7 +91,10 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
         keep = size > 0
         weight = 1.0 + np.log(size[keep].max()) - np.log(size[keep])
         graph = sp.csr_matrix((weight, (block.columns[keep], block.rows[keep])), shape=(n, n))
-        _, match = min_weight_full_bipartite_matching(graph)
+        try:
+            _, match = min_weight_full_bipartite_matching(graph)
+        except ValueError:
+            raise np.linalg.LinAlgError("structurally singular") from None
     position = np.empty(n, dtype=np.int64)
     position[match] = np.arange(n)
     r, c = position[block.rows], block.columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analogpnn.engines.fast.batched import Batched
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import _apply
 from analogpnn.engines.ode.chords import MAX_STEPS, Chords, Tolerance
@@ -102,10 +103,16 @@ class Stage:
             b = team.level.right(static[m] if len(static) > 1 else static, s[m], star[m], q)
             if pushed is not None:
                 b = b + (self.ports.inject_free @ pushed[m].T).T
-            left, start = m, guess[m]
             with team.alone(m), np.errstate(all="ignore"):
-                state = team.level.whole.begin(b, known[m])
-                x[left], ok[left], u[left], _ = iterate(team.level.whole, laws, state, start, MAX_STEPS, tolerance=near)
+                system = team.level.whole
+                state = system.begin(b, known[m])
+                if isinstance(system, Batched) and all(np.ndim(v) == 1 for vs in laws.parameters for v in vs):
+                    from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
+
+                    x[m], ok[m] = settle(system, laws, state, guess[m], MAX_STEPS, near)
+                    u[m] = (self.ports.read_free @ x[m].T).T + known[m]
+                else:
+                    x[m], ok[m], u[m], _ = iterate(system, laws, state, guess[m], MAX_STEPS, tolerance=near)
                 tangent = laws.tangent(laws.element_controls(u[m]))
                 i[m] = tangent.offset + laws.times(tangent, u[m])
         return x, u, i, ok

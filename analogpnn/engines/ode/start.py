@@ -60,7 +60,13 @@ def initial_nodes(circuit: Circuit) -> dict[str, float]:
 def operating_point(circuit: Circuit, theta, sources, boundary: Boundary, batch: int) -> np.ndarray:
     """Unknowns (B, n_unknowns + 1) at time zero: capacitors open, inductors short."""
     inputs = sources.at(np.zeros(batch), np.arange(batch))[:, sources.columns]
-    op = Newton().equilibrium(at_time_zero(circuit, theta, sources), theta, inputs, boundary)
+    guess = np.zeros((batch, circuit.n_nodes))
+    for node, volts in initial_nodes(circuit).items():
+        if circuit.numbers[node] < circuit.n_nodes:
+            guess[:, circuit.numbers[node]] = volts
+    rest = np.zeros((batch, circuit.n_unknowns - circuit.n_nodes))
+    begin = OperatingPoint(circuit, theta, inputs, boundary, guess, rest)
+    op = Newton().equilibrium(at_time_zero(circuit, theta, sources), theta, inputs, boundary, begin)
     return np.broadcast_to(op.unknowns, (batch, circuit.n_unknowns + 1))
 
 
