@@ -25,6 +25,7 @@ CASES = [
     ("M9 a a 0 0 nn W=10 L=1u\n.model nn nmos(level=1)", "warning", 3, "W=10 m is an unusual size"),
     ("*@ train Q*.BF min=1 max=2", "error", 3, "no element matches 'q*.bf'"),
     ("*@ train R1 min=1u max=10u", "error", 3, "starts at 0.001 S"),
+    ("*@ train G9.GAIN min=1u max=1\nG9 a 0 a 0 1m", "warning", 3, "'g9.gain' has no force"),
     ("*@ input Vx", "error", 3, "no V or I source matches 'vx'"),
     ("*@ output v(nowhere)", "error", 3, "there is no node 'nowhere'"),
     (

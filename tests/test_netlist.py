@@ -283,3 +283,11 @@ def test_with_values_of_an_included_element(tmp_path):
 def test_with_values_is_exact(x):
     changed = Netlist.from_text("t\nR1 a 0 1k\n").with_values({("r1", "r"): x})
     assert flatten(changed).cards[0].values["r"] == x
+
+
+def test_with_values_refuses_lengths_that_an_option_scales():
+    text = "t\n.options scale=1u\nM1 a b 0 0 nn W=10 L=1\n.model nn NMOS(LEVEL=1 VTO=1)\nV1 a 0 1\nV2 b 0 1\n"
+    with pytest.raises(NetlistError, match="scaled by .options scale") as caught:
+        Netlist.from_text(text).with_values({("m1", "w"): 2e-5})
+    assert caught.value.line == 3 and "--to deck" in str(caught.value)
+    assert "VTO=0.5" in Netlist.from_text(text).with_values({("m1", "vto"): 0.5}).text

@@ -15,11 +15,13 @@ from pathlib import Path
 from analogpnn.circuit import topology
 from analogpnn.circuit.element import Conditions, Element
 from analogpnn.circuit.elements import ExpressionDevices, expand
-from analogpnn.circuit.selection import select_inputs, select_outputs, select_trainables
+from analogpnn.circuit.local import has_force
+from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
 from analogpnn.expression.evaluate import BUILT_IN, CONSTANTS
 from analogpnn.netlist.cards import Card
+from analogpnn.netlist.directives import Directive
 from analogpnn.netlist.flat import Flat, FlatCard
 from analogpnn.netlist.flatten import flatten
 from analogpnn.netlist.netlist import Netlist
@@ -294,6 +296,19 @@ def _directives(flat: Flat, elements: list[Element]) -> Iterator[Finding]:
                 elif directive.word == "output":
                     select_outputs(one, numbers)
                 else:
-                    select_trainables(one, elements, inputs)
+                    yield from _forceless(directive, select_trainables(one, elements, inputs)[0], elements)
             except NetlistError as error:
                 yield _of_error(error, directive.path)
+
+
+def _forceless(directive: Directive, trainables: Iterable[Trainable], elements: list[Element]) -> Iterator[Finding]:
+    """Trainables that no local rule can train."""
+    devices = {e.name: e.device for e in elements}
+    seen: set[tuple[Device, str]] = set()
+    for t in trainables:
+        law = devices[t.element], t.law_parameter
+        if law not in seen and not has_force(*law):
+            what = f"'{t.name}' has no force: local rules such as coupled learning can't train it"
+            cure = "Leave it out, or train by in-silico, spsa or finite-differences."
+            yield Finding("warning", directive.path, directive.line, what, cure)
+        seen.add(law)

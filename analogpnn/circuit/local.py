@@ -9,6 +9,7 @@ import numpy as np
 from analogpnn.circuit.block_force import measured
 from analogpnn.circuit.layered_point import LayeredPoint
 from analogpnn.circuit.operating_point import OperatingPoint
+from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
 
 
@@ -57,7 +58,7 @@ def measure(op: OperatingPoint) -> Local:
         voltage[..., columns] = v
         if group.branch is not None:
             current[..., columns] = x[..., group.branch[places]]
-            if group.device.controls or list(group.device.parameters)[q] != "dc":
+            if not has_force(group.device, list(group.device.parameters)[q]):
                 raise NetlistError(f"'{group.names[places[0]]}' has no force: train it by the exact adjoint gradient")
             force[..., columns] = -current[..., columns]
             continue
@@ -77,3 +78,13 @@ def measure(op: OperatingPoint) -> Local:
         controls = [u[..., place] for u in group.controls(x)]
         force[..., k] += sign * law(*controls, *(v[..., place] for v in op.parameters[g]))[0]
     return Local(voltage, current, force * circuit.force_scales)
+
+
+def has_force(device: Device, parameter: str) -> bool:
+    """Whether a local rule has anything to go by."""
+    if device.is_voltage:
+        return not device.controls and parameter == "dc"
+    try:
+        return device.force_law(parameter) is not None
+    except NetlistError:  # no primitive found
+        return False

@@ -15,6 +15,7 @@ from analogpnn.netlist.structure import Body, Element, ModelText, Structure, str
 from analogpnn.units import format_number
 
 _CURE = "Export it as a deck instead (--to deck), which is written from the flattened circuit."
+_LENGTHS = ("w", "l", "ad", "as", "pd", "ps")
 _FLAGS = ("off", "noisy", "noise")
 _INSTANCE = {
     "m": frozenset("m w l ad as pd ps nrd nrs temp dtemp off ic icvds icvgs icvbs delvto".split()),
@@ -69,6 +70,8 @@ def _point(card: Card, at: int) -> tuple[int, int]:
 def _edit(element: Element, parameter: str, text: str, parts: Structure) -> tuple[Card, int, int, str]:
     """Card, range in its text, and the new text for one value."""
     letter, card = element.text[0], element.card
+    if letter == "m" and parameter in _LENGTHS and any(name == "scale" for line in parts.options for name, _ in line):
+        raise element.error("this element's lengths are scaled by .options scale", 0, _CURE)
     given = element.parts()[1]
     if letter in "vi" and parameter == "dc":
         return (card, *_dc(list(WORD.finditer(element.text)), text))
