@@ -90,7 +90,7 @@ def compare(
     -------
     Comparison
         Rows hold `rule`, `seeds`, `failed`, `test_loss` and, for a classification, `test_accuracy` (means over the
-        seeds), `*_spread` (standard deviations), `train_loss`, `epochs`, `rate`, `nudge`, `cosine` (of the first update
+        seeds), `*_spread` (standard deviations), `*_each` (of those that finished), `train_loss`, `epochs`, `rate`, `nudge`, `cosine` (of the first update
         with the exact gradient), `wall_seconds`, `physical` (means over the seeds).
     """
     if not rules:
@@ -260,6 +260,7 @@ def _row(contender: Mapping[str, Any], records: list[dict[str, Any]]) -> dict[st
         if values:
             row[name] = float(np.mean(values))
             row[f"{name}_spread"] = float(np.std(values))
+            row[f"{name}_each"] = [float(v) for v in values]
     if not good:
         row["test_loss"] = None
         row["error"] = next((r["error"] for r in records if "error" in r), "did not finish")

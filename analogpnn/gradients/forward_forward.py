@@ -58,12 +58,12 @@ class ForwardForward:
 
     labels: str = "VL*"
     swing: float = 1.0
-    temperature: float = 0.1
+    temperature: float = 0.3
     middle: float = 0.0
     cost: Cost = field(default_factory=SquaredError)
 
     def __post_init__(self):
-        positive("forward-forward", "temperature", self.temperature, "A share of the threshold: 0.1 say.")
+        positive("forward-forward", "temperature", self.temperature, "A share of the threshold: 0.3 say.")
 
     def start(self, circuit: Any, theta: np.ndarray) -> Memory:
         """No memory; there must be buffers, and sources for the labels."""
