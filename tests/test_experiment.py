@@ -285,7 +285,7 @@ def test_what_was_learned_survives_a_circuit_that_stops_settling(folder):
 
 
 def test_verification_without_ngspice_is_a_note(folder, monkeypatch):
-    monkeypatch.setattr("analogpnn.experiments.experiment.find_ngspice", lambda: None)
+    monkeypatch.setattr("analogpnn.experiments.versions.find_ngspice", lambda: None)
     run = Experiment.from_file(folder / "mean.toml", ["verify.engine=ngspice"]).run(folder / "run")
     assert run.finished and "verified" not in run.record
     assert any("not verified" in note for note in run.record["notes"])

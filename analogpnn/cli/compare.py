@@ -62,11 +62,13 @@ def rule_names(text: str) -> list[str]:
 
 def _shown(row: dict[str, Any]) -> dict[str, str]:
     physical = row["physical"]
-    shown = {"rule": row["rule"]}
+    shown, several = {"rule": row["rule"]}, row["seeds"] > 1
     if row.get("test_accuracy") is not None:
-        shown["test accuracy"] = f"{100 * row['test_accuracy']:.1f} ± {100 * row['test_accuracy_spread']:.1f} %"
+        spread = f" ± {100 * row['test_accuracy_spread']:.1f}" if several else ""
+        shown["test accuracy"] = f"{100 * row['test_accuracy']:.1f}{spread} %"
     loss = row.get("test_loss")
-    shown["test loss"] = "failed" if loss is None else f"{loss:.3g} ± {row['test_loss_spread']:.1g}"
+    spread = f" ± {row['test_loss_spread']:.1g}" if several and loss is not None else ""
+    shown["test loss"] = "failed" if loss is None else f"{loss:.3g}{spread}"
     rate = row["rate"]
     return shown | {
         "cosine": "" if row["cosine"] is None else f"{row['cosine']:.4f}",

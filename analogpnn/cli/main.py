@@ -99,7 +99,7 @@ def _top(
     version: Annotated[bool, typer.Option("--version", metavar="", help="Print the versions and end.")] = False,
 ) -> None:
     if version:
-        from analogpnn.experiments.experiment import versions
+        from analogpnn.experiments.versions import versions
 
         print(", ".join(f"{name} {number}" for name, number in versions().items()))
         raise typer.Exit

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from analogpnn import __version__, learning
+from analogpnn import learning
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.errors import ExperimentError
 from analogpnn.experiments.generators import generated
@@ -291,31 +288,3 @@ def _plain(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything a run depends on; ngspice's is asked of the library, if there is one."""
-    import scipy
-    import sympy
-
-    found = {
-        "analogpnn": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "sympy": sympy.__version__,
-    }
-    ngspice = find_ngspice()
-    return {**found, "ngspice": ngspice} if ngspice else found
-
-
-def find_ngspice() -> str | None:
-    """Version of the libngspice that is there, like ``39`` or ``46 with KLU``; None without one."""
-    from analogpnn.engines.ngspice.pool import info
-    from analogpnn.errors import SimulatorError
-
-    try:
-        found = info()
-    except SimulatorError:
-        return None
-    return f"{found.version or 'of unknown version'}{' with KLU' if found.klu else ''}"

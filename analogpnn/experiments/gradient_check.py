@@ -168,11 +168,13 @@ def save_plot(rows: list[dict[str, Any]], path: Path, title: str = "") -> None:
     names = list(dict.fromkeys(row["rule"] for row in rows))
     for k, name in enumerate(names):
         mine = [row for row in rows if row["rule"] == name and row["group"] == "all" and row["cosine"] is not None]
-        style = {"color": report.colour(k), "marker": "o", "markersize": 4, "linewidth": 1.4, "label": name}
+        # rings of different sizes: a rule that does the same as another is seen through it
+        ring = {"marker": "o", "markerfacecolor": "none", "markersize": 4 + 1.5 * (len(names) - 1 - k)}
+        style = {"color": report.colour(k), "linewidth": 1.4, "label": name, **ring}
         factors = [row["factor"] for row in mine]
         axes[0].plot(factors, [max(row["angle"], 1e-10) for row in mine], **style)
         axes[1].plot(factors, [row["norm"] for row in mine], **style)
-    for ax, label in zip(axes, ("angle to the gradient [degrees]", "norm / gradient's")):
+    for ax, label in zip(axes, ("angle to the gradient [°]", "norm / gradient's")):
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylabel(label)

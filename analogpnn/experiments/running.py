@@ -13,7 +13,7 @@ import numpy as np
 
 from analogpnn.circuit.boundary import Free
 from analogpnn.errors import AnalogError, ExperimentError, NetlistError, SimulatorError
-from analogpnn.experiments import report, rundir
+from analogpnn.experiments import report, rundir, versions
 from analogpnn.experiments.exporting import export_again
 from analogpnn.experiments.inputs import changed_input, netlist_name, write_inputs
 from analogpnn.experiments.rundir import Run
@@ -77,7 +77,7 @@ def run(
         "name": earlier.get("name", experiment.name),
         "experiment": experiment.resolved(netlist),
         "seed": experiment.table["seed"],
-        "versions": _versions(),
+        "versions": versions.versions(),
         "engine": _name(experiment.table["engine"]),
         "rule": _name(experiment.table["rule"]),
         "started": earlier.get("started", datetime.now().astimezone().isoformat(timespec="seconds")),
@@ -174,12 +174,6 @@ def _name(spec: Any) -> str:
     return str(spec["name"]) if isinstance(spec, dict) and "name" in spec else str(spec)
 
 
-def _versions() -> dict[str, str]:
-    from analogpnn.experiments.experiment import versions
-
-    return versions()
-
-
 def _rows(history: Any) -> list[dict[str, Any]]:
     """A checkpoint's columns as rows; it holds nan where an epoch had no value."""
     names = list(history)
@@ -267,10 +261,8 @@ def _write_results(
 
 def _verify(experiment: Experiment, theta: np.ndarray, samples: dict[str, np.ndarray], record: dict[str, Any]) -> None:
     """Replay the samples as ``[verify]`` asks; a missing ngspice is a note, a failing one an error."""
-    from analogpnn.experiments.experiment import find_ngspice
-
     asked = experiment.table["verify"]
-    if _name(asked["engine"]) == "ngspice" and find_ngspice() is None:
+    if _name(asked["engine"]) == "ngspice" and versions.find_ngspice() is None:
         record["notes"].append("not verified: ngspice isn't here (apt install libngspice0)")
         return
     number = asked["samples"] or len(samples["inputs"])

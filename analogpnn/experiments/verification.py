@@ -11,8 +11,9 @@ import numpy as np
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.errors import SimulatorError
 from analogpnn.experiments import rundir
-from analogpnn.experiments.experiment import Experiment, find_ngspice
+from analogpnn.experiments.experiment import Experiment
 from analogpnn.experiments.rundir import Run, write_text
+from analogpnn.experiments.versions import find_ngspice
 from analogpnn.export import Replay, replay, run_bench, trained_bench
 from analogpnn.export.verify import TOLERANCE, ngspice_program
 from analogpnn.training.engines import make_engine
