@@ -225,6 +225,7 @@ def test_csv_classes_are_numbered_by_size(tmp_path):
         ("1,0.5\nred,0.7\n", "line 2: column 1 is 'red', not a number"),
         ("1,0.5\n,0.7\n", "line 2: column 1 is empty"),
         ("1,0.5\nnan,0.7\n", "not a number"),
+        ("1;0,5\n2;0,7\n3,5;0,9\n", "line 1: '0,5' is not a number"),
         ("1\n2\n", "no column is left for the inputs"),
         ('1,"2\n', "can't be read as CSV"),
         ("\0\0\0", "column"),
@@ -339,6 +340,10 @@ def test_inputs_that_do_not_fit_say_how_many_and_what_to_do():
     with pytest.raises(ExperimentError) as caught:
         make_task({"name": "iris", "doubled": True}, circuit(4, 3))
     assert "Set doubled = false" in str(caught.value)
+    with pytest.raises(ExperimentError) as caught:
+        make_task("iris", circuit(2, 3))
+    assert "List one source per feature" in str(caught.value)
+    assert "doubled" not in str(caught.value)
 
 
 def test_outputs_that_do_not_fit_say_how_many_and_what_to_do():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -64,6 +65,9 @@ def _from_csv(path: Path, target: str, kind: str, circuit: Any) -> Samples:
         if len(row) != width:
             what = f"{len(row)} columns where there were {width} before"
             raise ExperimentError(what, path=path, line=line, text=",".join(row)[:100])
+        decimal = next((cell for cell in row if re.fullmatch(r"[-+]?\d+,\d+", cell)), None)
+        if decimal is not None:
+            raise ExperimentError(f"'{decimal}' is not a number", path=path, line=line, cure="Write 0.5, not 0,5.")
     wanted = _target_columns(path, target, header, width, circuit)
     others = [k for k in range(width) if k not in wanted]
     if not others:
@@ -90,7 +94,7 @@ def _csv_rows(path: Path) -> tuple[list[int], list[list[str]]]:
     if not kept:
         raise ExperimentError("the file is empty", path=path)
     first = kept[0][1]
-    mark = next((m for m in (",", ";", "\t") if m in first), None)
+    mark = next((m for m in ("\t", ";", ",") if m in first), None)  # a comma beside one of the others: a decimal
     if mark is None:
         cells = [line.split() for _, line in kept]
     else:

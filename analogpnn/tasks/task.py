@@ -200,7 +200,7 @@ def check_shapes(task: Task, circuit: Any) -> None:
                 cure = "For inputs in both signs set doubled = true."
         else:
             cure = "List one source per feature with '*@ input', in card order, or leave features out."
-            if have == 2 * want:
+            if have == 2 * want and _mirrored(task.train_inputs):
                 cure = "Set doubled = false, or list the sources of the negative inputs too."
         what = f"the task '{task.name}' has {have} inputs a sample, the circuit has {want} ({listed})"
         raise ExperimentError(what, cure=cure)
@@ -212,6 +212,12 @@ def check_shapes(task: Task, circuit: Any) -> None:
         cure += ", one per class (or a single one for two classes)." if task.classes else ", one per target."
         what = f"the task '{task.name}' has {have} targets a sample{why}"
         raise ExperimentError(f"{what}; the circuit has {want} outputs ({listed})", cure=cure)
+
+
+def _mirrored(inputs: np.ndarray) -> bool:
+    """Whether the second half of the inputs is the first with the other sign, but for a constant."""
+    both = inputs[:, : inputs.shape[1] // 2] + inputs[:, inputs.shape[1] // 2 :]
+    return bool(np.allclose(both, both[:1], atol=1e-9))
 
 
 def _listed(names: Any) -> str:
