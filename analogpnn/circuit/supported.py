@@ -44,6 +44,27 @@ FORMS = {
 }
 """Letter -> what it is, the forms that are read."""
 
+IN_TRANSIENTS = {
+    "b": "an expression may depend on `time`",
+    "c": "q = C v, unless C depends on voltages; `ic=`",
+    "d": "diffusion and depletion charge: `tt cjo vj m fc`",
+    "k": "mutual flux of two inductors",
+    "l": "flux = L i, unless L depends on currents; `ic=`",
+    "i": "its waveform, unless it is an input that is given",
+    "v": "its waveform, unless it is an input that is given",
+    "s": "open or closed by its control, as at an operating point",
+    "w": "open or closed by its control, as at an operating point",
+    "x": "a device of yours: its `charge=`",
+}
+"""Letter -> what a card of it adds to a transient."""
+NOT_IN_TRANSIENTS = {
+    "d": ("cjp", "cjsw"),
+    "m": ("cbd", "cbs", "cgso", "cgdo", "cgbo", "cj", "cjsw", "tox"),
+    "q": ("cje", "cjc", "cjs", "csub", "ccs", "tf", "tr"),
+    "j": ("cgs", "cgd"),
+}
+"""Letter -> capacitances and transit times of its model that aren't modelled: a transient refuses what has them."""
+
 DIFFERENCES = (
     (
         "`m=` of a subcircuit's instance multiplies everything inside, also instances inside it and elements that have "
@@ -84,11 +105,25 @@ def supported() -> str:
         "",
         _words((*CONTROL_CARDS, *CONDITIONALS, ".subckt", ".ends", ".include", ".lib", ".endl", ".end")),
         "",
-        "Kept as text and not acted on: " + _words(ANALYSES) + " and `.control` blocks.",
+        f"Kept as text and not acted on: {_words(ANALYSES - {'.op'})} and `.control` blocks; "
+        "and `.op`, which is done anyway.",
         "",
         "## Waveforms of sources",
         "",
         _words(name.upper() for name in FEWEST) + ". An operating point uses the DC value, or the value at time zero.",
+        "",
+        "## In transients",
+        "",
+        "Elements that are not in this list are the same at every moment as at an operating point.",
+        "",
+        "| card | over time |",
+        "|---|---|",
+        *(f"| `{letter.upper()}` | {text} |" for letter, text in sorted(IN_TRANSIENTS.items())),
+        "",
+        "A capacitance or inductance that depends on voltages or currents is refused, and so are, where they aren't "
+        "zero, "
+        + "; ".join(f"`{letter.upper()}` {_words(names)}" for letter, names in sorted(NOT_IN_TRANSIENTS.items()))
+        + ". Write C cards instead, or use `--engine ngspice`.",
         "",
         "## Model parameters",
         "",

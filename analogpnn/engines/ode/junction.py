@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from analogpnn.circuit.circuit import Circuit, Group
+from analogpnn.circuit.supported import NOT_IN_TRANSIENTS
 from analogpnn.devices.device import Device
 from analogpnn.devices.diode import BREAKDOWN_DIODE, DIODE
 from analogpnn.errors import NetlistError
@@ -30,20 +31,20 @@ BREAKDOWN_CHARGE = Device(
 _CHARGE_OF = {DIODE: DIODE_CHARGE, BREAKDOWN_DIODE: BREAKDOWN_CHARGE}
 
 _REFERENCE = 300.15  # K, where the silicon formulas below are anchored
-_UNKNOWN = {
-    "d": ("cjp", "cjsw"),
-    "m": ("cbd", "cbs", "cgso", "cgdo", "cgbo", "cj", "cjsw", "tox"),
-    "q": ("cje", "cjc", "cjs", "csub", "ccs", "tf", "tr"),
-    "j": ("cgs", "cgd"),
-}
 
 
 def check_models(circuit: Circuit) -> None:
-    """Raise NetlistError where a model asks for capacitances that are not known here."""
+    """Raise NetlistError where a card asks for capacitances that are not known here."""
     for card in circuit.flat.cards:
+        if card.letter in "cl" and card.expression is not None:
+            raise NetlistError(
+                f"'{card.name}' depends on voltages or currents, which is not part of the transient here",
+                path=card.path, line=card.line, text=card.text,
+                cure="make it a device of your own with charge=, or use --engine ngspice",
+            )  # fmt: skip
         if card.model is None:
             continue
-        for name in _UNKNOWN.get(card.letter, ()):
+        for name in NOT_IN_TRANSIENTS.get(card.letter, ()):
             if card.model.values.get(name, 0.0) != 0.0:
                 raise NetlistError(
                     f"model '{card.model.name}': the capacitance that {name.upper()} asks for is not part of the "
