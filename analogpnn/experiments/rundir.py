@@ -178,7 +178,8 @@ class Run:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError) as error:
             cure = "analogpnn train EXPERIMENT --out DIR --resume completes an interrupted run."
-            raise ExperimentError(f"can't be read: {error}", path=path, cure=cure) from None
+            reason = getattr(error, "strerror", None) or error
+            raise ExperimentError(f"can't be read: {reason}", path=path, cure=cure) from None
 
 
 def write_samples(path: Path, arrays: dict[str, np.ndarray]) -> None:
