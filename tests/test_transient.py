@@ -13,7 +13,7 @@ from analogpnn.engines.ode.settling import poles, settling_time, slowest_pole
 from analogpnn.engines.ode.sources import held
 
 NETLISTS = Path(__file__).resolve().parent.parent / "netlists"
-DYNAMIC = {"rc": 12e-3, "rlc": 1e-3, "rectifier": 4e-3, "regression-rc": 2e-5}
+DYNAMIC = {"rc": 12e-3, "rlc": 1e-3, "rectifier": 4e-3, "regression-rc": 2e-5, "memristor": 2.0}
 TOLERANCE = 1e-4
 """Agreement with ngspice, relative to each node's largest voltage."""
 
@@ -351,3 +351,17 @@ def test_a_jump_without_a_capacitor_is_named():
     text = "comparator\nB1 a 0 v=u(v(b)-0.5)\nR1 a b 1k\nR2 b c 1k\nV1 c 0 SIN(0 5 1k)\n"
     with pytest.raises(ConvergenceError, match="sample 0"):
         Transient().simulate(read(text), stop=1e-3)
+
+
+def test_a_memristive_state_follows_its_law():
+    from scipy.integrate import solve_ivp as scipy_ivp
+
+    times = np.linspace(0, 2, 101)
+    waves = Transient().simulate(Circuit.from_netlist("netlists/memristor.cir"), stop=2, times=times)
+
+    def law(t, w):
+        return 1e4 * np.sin(2 * np.pi * t) / (100 * w + 16e3 * (1 - w)) * (1 - (2 * w - 1) ** 2)
+
+    exact = scipy_ivp(law, (0, 2), [0.1], t_eval=times, rtol=1e-10, atol=1e-12).y[0]
+    np.testing.assert_allclose(waves.voltage("w"), exact, atol=2e-6)
+    assert exact.max() > 2 * exact.min(), "its resistance changes"
