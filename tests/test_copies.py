@@ -8,6 +8,7 @@ import pytest
 from circuits import read, shipped
 
 from analogpnn import Circuit, CoupledLearning, Device, Newton, Ngspice, Transient, train
+from analogpnn.circuit.generate import deep_resistive_network
 from analogpnn.devices import diode, linear
 
 WAYS = {"pickle": lambda thing: pickle.loads(pickle.dumps(thing)), "copy": copy.copy, "deepcopy": copy.deepcopy}
@@ -55,3 +56,16 @@ def test_records_of_training():
     epoch = list(train(circuit, (np.ones((2, 1)), 0.3 * np.ones((2, 1))), rate=1e-6, epochs=2))[-1]
     other = WAYS["pickle"](epoch)
     assert np.array_equal(other.theta, epoch.theta) and other.counts == epoch.counts
+
+
+@pytest.mark.parametrize("way", ["pickle", "deepcopy"])
+def test_a_network_that_was_made_is_made_again(way):
+    made = deep_resistive_network([3, 4, 2], gain=10)
+    circuit = made.with_theta(made.theta * np.linspace(1, 2, made.n_trainable))
+    other = WAYS[way](circuit)
+    inputs = np.random.default_rng(0).uniform(-1, 1, (5, 3))
+    points = [Newton().equilibrium(c, c.theta, inputs) for c in (circuit, other)]
+    assert np.array_equal(points[0].node_voltages, points[1].node_voltages)
+    assert np.array_equal(other.theta, circuit.theta) and other.netlist.text == circuit.netlist.text
+    assert list(other.trainable) == list(circuit.trainable)
+    assert np.array_equal(WAYS[way](points[0]).outputs, points[0].outputs)

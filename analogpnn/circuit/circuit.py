@@ -6,7 +6,7 @@ the branches whose law gives a voltage; ground is the number after the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -312,11 +312,20 @@ class Circuit:
         other.__dict__.update({name: value for name, value in self.__dict__.items() if name in _STRUCTURE})
         return other
 
+    def __reduce_ex__(self, protocol):
+        # A circuit that was made, not read, holds functions and is made again where it is unpickled.
+        again = self.__dict__.get("again")
+        return super().__reduce_ex__(protocol) if again is None else (_made_again, (again, self.theta))
+
 
 _STRUCTURE = {
     "numbers", "places", "output_numbers", "train_slots", "input_slots", "gates", "force_scales", "conductances",
-    "blocks",
+    "blocks", "again",
 }  # fmt: skip
+
+
+def _made_again(make: Callable[[], Circuit], theta: np.ndarray) -> Circuit:
+    return make().with_theta(theta)
 
 
 def _there_and_back(g: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -222,7 +223,7 @@ class _Plan:
             slots.append((3, 0, np.arange(m), weights + np.arange(m)))
         made.__dict__.update(
             train_slots=slots, input_slots=[(0, 0, np.arange(n), np.arange(n))], conductances=conductances, gates=(),
-            force_scales=np.broadcast_to(1.0, theta.shape),
+            force_scales=np.broadcast_to(1.0, theta.shape), again=partial(self.circuit, theta),
         )  # fmt: skip
         return made
 
