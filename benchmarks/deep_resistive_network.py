@@ -22,6 +22,7 @@ from analogpnn.learning import CentredEquilibriumPropagation, SquaredError
 from analogpnn.learning.steps import Plain
 from analogpnn.tasks.datafiles import read_idx
 from analogpnn.training.descent import Descent
+from analogpnn.training.evaluation import settler
 from analogpnn.training.meter import Meter
 from analogpnn.training.phases import Phases
 
@@ -79,12 +80,13 @@ class Package:
     def __init__(self, circuit, kind):
         self.circuit = circuit
         self.engine = Newton(sweeps=SWEEPS, precision="single" if kind == np.float32 else "double")
+        self.settle = settler(self.engine)
         self.method = Phases(CentredEquilibriumPropagation(beta=BETA))
         rate = np.broadcast_to(np.float64(RATE), circuit.theta.shape)
         self.descent = Descent(circuit, Plain(), rate, circuit.theta.astype(kind))
 
     def __call__(self, x, y):
-        theta, meter = self.descent.theta, Meter(self.engine)
+        theta, meter = self.descent.theta, Meter(self.engine, self.settle)
         found = self.method.estimate(
             self.circuit, meter, theta, x, y, cost=SquaredError(), rng=None, rate=self.descent.rate, memory={}
         )
