@@ -95,7 +95,7 @@ def run(
     start = checkpoints.load(checkpoint) if resume and checkpoint.exists() else None
     rows = [] if start is None else _rows(start.history)
     wanted = experiment.table["train"]["epochs"]
-    if start is not None and start.epoch >= wanted:
+    if start is not None and start.epoch >= wanted and earlier.get("status") == "finished":
         record["notes"].append(f"all {wanted} epochs were done before: for more, --set train.epochs=N")
     theta = experiment.circuit.theta if start is None else experiment.circuit.snap(start.theta)
     stopped: BaseException | None = None
