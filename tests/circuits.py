@@ -7,7 +7,7 @@ from analogpnn import Circuit, Netlist
 FOLDER = Path(__file__).resolve().parent.parent / "netlists"
 SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.cir")))
 LEARNING = tuple(name for name in SHIPPED if "*@ train" in (FOLDER / f"{name}.cir").read_text(encoding="utf-8"))
-RANGES = {"nmos-xor": (0.0, 0.45)}
+RANGES = {"nmos-xor": (0.0, 0.45), "nmos-regression": (0.0, 0.45)}
 """Inputs [V]; -1 to 1 where nothing else is said."""
 
 
@@ -31,7 +31,7 @@ def draw_theta(circuit, rng, spread=0.5):
 
 def scale(name, circuit):
     """A current [A] that moves the outputs by some millivolts: for injections, and nudges per volt."""
-    return {"iris": 1e-9, "nmos-xor": 1e-6, "xor": 1e-7}.get(name, 1e-5)
+    return {"iris": 1e-9, "nmos-regression": 1e-6, "nmos-xor": 1e-6, "xor": 1e-7}.get(name, 1e-5)
 
 
 def network(rng, nodes, diodes=0, sources=2, text="random network"):
