@@ -84,3 +84,24 @@ def test_options_that_change_devices(options):
         "V1 d 0 1\nVG g 0 2\nM1 d g s 0 mm\nR1 s 0 1k\nR2 s x 1k\nD1 x d dd\n"
     )
     singles(circuit, np.array([[-0.3], [0.5], [2.0]]))
+
+
+LATCH = """latch
+*@ output v(a) v(b)
+.model n NMOS(LEVEL=1 VTO=0.5 KP=100u LAMBDA=0.02)
+VDD vdd 0 3
+R1 vdd a 20k
+R2 vdd b 20k
+M1 a b 0 0 n W=10u L=1u
+M2 b a 0 0 n W=10u L=1u
+.nodeset v(a)={high} v(b)={low}
+.end
+"""
+
+
+@pytest.mark.parametrize(("high", "low"), [("3", "0"), ("0", "3")])
+def test_nodeset_chooses_the_state_of_a_latch(high, low):
+    circuit = read(LATCH.replace("{high}", high).replace("{low}", low))
+    ours, theirs = Newton().equilibrium(circuit).outputs, Ngspice().equilibrium(circuit).outputs
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert (ours[0] > 2.5) == (high == "3") and (ours[1] > 2.5) == (low == "3")

@@ -78,7 +78,8 @@ class Newton:
         boundary : Free, Clamp or Inject
             What is imposed on the outputs.
         start : OperatingPoint, optional
-            Where to start from, for instance the free equilibrium for a nudged one.
+            Where to start from, for instance the free equilibrium for a nudged one; left out, at the voltages of
+            `.nodeset` and 0 V elsewhere.
 
         Returns
         -------
@@ -100,7 +101,7 @@ class Newton:
         members = theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1])
         flat_inputs = np.broadcast_to(inputs, (*batch, circuit.n_inputs)).reshape(samples, circuit.n_inputs)
         imposed = _imposed(boundary, batch, circuit.n_outputs)
-        x0 = None
+        x0 = _nodeset(circuit, samples)
         if start is not None:
             x0 = np.broadcast_to(start.unknowns, (*batch, circuit.n_unknowns + 1)).reshape(-1, circuit.n_unknowns + 1)
         clamped = isinstance(boundary, Clamp)
@@ -152,6 +153,18 @@ class Newton:
             solver = Solver(circuit, theta, clamped)
         self._memo[clamped] = (circuit, theta.copy(), solver)
         return solver
+
+
+def _nodeset(circuit: Circuit, samples: int) -> np.ndarray | None:
+    """First guess (B, n_unknowns + 1) from `.nodeset`: it chooses among the states of a latch, as in ngspice."""
+    known = [(circuit.numbers[node], volts) for node, volts in circuit.flat.nodeset.items() if node in circuit.numbers]
+    if not known:
+        return None
+    x0 = np.zeros((samples, circuit.n_unknowns + 1))
+    for number, volts in known:
+        x0[:, number] = volts
+    x0[:, -1] = 0.0
+    return x0
 
 
 def _imposed(boundary: Boundary, batch, n_outputs: int) -> np.ndarray | None:
