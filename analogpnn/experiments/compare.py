@@ -90,8 +90,9 @@ def compare(
     -------
     Comparison
         Rows hold `rule`, `seeds`, `failed`, `test_loss` and, for a classification, `test_accuracy` (means over the
-        seeds), `*_spread` (standard deviations), `*_each` (of those that finished), `train_loss`, `epochs`, `rate`, `nudge`, `cosine` (of the first update
-        with the exact gradient), `wall_seconds`, `physical` (means over the seeds).
+        seeds), `*_spread` (standard deviations), `*_each` (of those that finished), `train_loss`, `epochs`, `rate`,
+        `nudge`, `cosine` (of the first update with the exact gradient), `wall_seconds`, `physical` (means over the
+        seeds).
     """
     if not rules:
         raise ExperimentError("no rules to compare", cure="--rules coupled-learning,spsa")
