@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 from circuits import read
+from scipy.linalg import eigh, solve_continuous_lyapunov
 from scipy.special import lambertw
 
-from analogpnn import Clamp, Inject, Newton
+from analogpnn import Circuit, Clamp, Inject, Netlist, Newton
+from analogpnn.circuit.generate import lattice
+from analogpnn.engines import adjoint
+from analogpnn.experiments.settling import settling_time
 from analogpnn.units import BOLTZMANN, CHARGE
 
 
@@ -126,3 +130,37 @@ def test_a_formula_that_has_a_root():
     """i = v^2 / 1k from 6 V through 1k: v^2 + v = 6, v = 2."""
     op = settle("square\nV1 a 0 6\nR1 a b 1k\nB1 b 0 i=v(b)^2/1k\n")
     assert volts(op, "b") == pytest.approx(2.0, rel=1e-12)
+
+
+def rc_lattice(farads=1e-12):
+    """A periodic 4 x 4 lattice about 1 uS with three held nodes, a capacitor at each of its 13 free nodes."""
+    rng = np.random.default_rng(7)
+    held, g = ("n0_0", "n1_2", "n3_1"), rng.uniform(0.5e-6, 1.5e-6, 32)
+    net = lattice(4, 4, periodic=True, inputs=held, outputs=["n2_2"], conductances=g, bounds=(1e-7, 1e-5))
+    free = [f"n{r}_{c}" for r in range(4) for c in range(4) if f"n{r}_{c}" not in held]
+    sizes = farads * rng.uniform(0.5, 1.5, len(free))
+    cards = [f"C{k} {n} 0 {float(c)!r}" for k, (n, c) in enumerate(zip(free, sizes), 1)]
+    circuit = Circuit.from_netlist(Netlist.from_text(net.text.replace(".end", "\n".join([*cards, ".end"]))))
+    return circuit, [circuit.numbers[n] for n in free], np.diag(sizes)
+
+
+def test_fact_7_nodes_settle_with_the_slowest_mode_and_their_noise_knows_no_conductance():
+    """t = ln(1/eps)/lambda_min of G x = lambda C x; Johnson noise 2kTG leaves the covariance kT/C at the nodes."""
+    circuit, free, c = rc_lattice()
+    op = Newton().equilibrium(circuit, circuit.theta)
+    x = op.unknowns[None]
+    rows, columns, values = adjoint.jacobian(circuit, x, circuit.parameters(circuit.theta))
+    g = np.zeros((circuit.n_unknowns + 1,) * 2)
+    np.add.at(g, (rows, columns), values[0])
+    g = g[np.ix_(free, free)]
+    rates = eigh(g, c, eigvals_only=True)
+    assert 0.05e-6 < 1 / rates[-1] < 1 / rates[0] < 3e-6  # 0.12 to 1.4 us in the reference's lattice
+    found = settling_time(circuit, circuit.theta, np.zeros((1, 3)))
+    assert found == pytest.approx(np.log(1e3) / rates[0], rel=1e-9)
+    kelvin = 300.0
+    kt, flow = BOLTZMANN * kelvin, -np.linalg.solve(c, g)
+    noise = 2 * kt * np.linalg.inv(c) @ g @ np.linalg.inv(c)
+    covariance = solve_continuous_lyapunov(flow, -noise)
+    np.testing.assert_allclose(covariance, kt * np.linalg.inv(c), rtol=1e-9, atol=1e-12 * kt / c[0, 0])
+    assert np.sqrt(kt / 1e-12) == pytest.approx(64e-6, rel=0.01)
+    assert np.sqrt(kt / 1e-15) == pytest.approx(2.0e-3, rel=0.02)

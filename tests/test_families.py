@@ -255,24 +255,27 @@ class StandIn(Bench):
 
 
 def test_fact_10_square_rule_on_mosfet_edges_against_the_adjoint():
+    # Nearly the gradient, not the gradient: median and least cosine of .998/.92 (EP) and .989/.85 (CL) at 1 to 3 V.
     rng = np.random.default_rng(0)
     cosines = {"ep": [], "cl": []}
-    for _ in range(15):
-        circuit = nmos_lattice(rng)
-        x, y = rng.uniform(0, 0.45, (1, 2)), rng.uniform(0.05, 0.35, (1, 1))
+    base = nmos_lattice(rng)
+    for _ in range(40):
+        circuit = base.with_theta(rng.uniform(1, 3, base.n_trainable))
+        x, y = rng.uniform(0, 0.45, (1, 2)), rng.uniform(0, 0.45, (1, 2))
         wanted = exact(circuit, x, y)
         for name, rule in (("ep", CentredEquilibriumPropagation(1e-6)), ("cl", CoupledLearning(1e-3))):
             found = estimate(rule, circuit, x, y).update
             cosines[name].append(found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted))
-    assert np.median(cosines["ep"]) > 0.98 and np.median(cosines["cl"]) > 0.98
+    for name, median, least in (("ep", 0.998, 0.92), ("cl", 0.989, 0.85)):
+        assert median <= np.median(cosines[name]) < 0.9999 and min(cosines[name]) > least
 
 
 def nmos_lattice(rng, side=4):
-    """The periodic lattice of 32 transistors (section 2.4), gates at 1 to 3 V above the rails' range."""
+    """The periodic lattice of 32 transistors (section 2.4), two outputs, rails at 0 and 0.45 V."""
     nodes = {(r, c): f"n{r}{c}" for r in range(side) for c in range(side)}
     nodes |= {(1, 1): "vm", (1, 3): "vp", (3, 1): "v2", (3, 3): "v1"}
-    lines = ["lattice", "*@ input V1 V2", "*@ output v(n22)", "*@ train VG* min=0.4 max=8"]
-    lines += [".model e nmos(level=1 vto=0.7 kp=450u)", "V1 v1 0 0.2", "V2 v2 0 0.1", "VM vm 0 0.11", "VP vp 0 0.33"]
+    lines = ["lattice", "*@ input V1 V2", "*@ output v(n22) v(n00)", "*@ train VG* min=0.4 max=8"]
+    lines += [".model e nmos(level=1 vto=0.7 kp=450u)", "V1 v1 0 0.2", "V2 v2 0 0.1", "VM vm 0 0", "VP vp 0 0.45"]
     k = 0
     for r in range(side):
         for c in range(side):
