@@ -102,3 +102,26 @@ def test_lanes_and_numpy_settle_alike(batch, monkeypatch):
     monkeypatch.undo()
     alone = Newton().equilibrium(circuit, None, x[-1:])
     np.testing.assert_array_equal(alone.node_voltages[0], compiled.node_voltages[-1])
+
+
+def test_nested_dissection_orders_every_node_once_and_fills_grids_less():
+    import scipy.sparse as sp
+
+    from analogpnn.engines.fast import pattern
+    from analogpnn.engines.fast.blocks import Block
+    from analogpnn.engines.fast.dissection import dissect
+
+    side = 80
+    k = np.arange(side * side).reshape(side, side)
+    a = np.concatenate([k[:, :-1].ravel(), k[:-1].ravel()])
+    b = np.concatenate([k[:, 1:].ravel(), k[1:].ravel()])
+    n = side * side
+    graph = sp.csr_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), shape=(n + 3, n + 3))  # three loose nodes
+    order = dissect(graph)
+    assert sorted(order.tolist()) == list(range(n + 3))
+    rows = np.concatenate([a, b, np.arange(n)])
+    block = Block(rows, np.concatenate([b, a, np.arange(n)]), np.arange(n), np.arange(n), n)
+    both = pattern.analyse(block, np.ones(block.n_entries), True)
+    assert n >= pattern.LARGE
+    degree = pattern._factored((graph[:n, :n] * -1.0 + sp.diags(np.full(n, 9.0))).tocsc(), "MMD_AT_PLUS_A")[1]
+    assert both.flops <= pattern._work(degree.indptr)

@@ -46,13 +46,13 @@ class Laws:
             value, *d = self.groups[g].device.law(*controls, *values)
             for slope, c in zip(d, controls):
                 value = value - slope * c
-            offset += _apply(value, total)
+            offset += summed(value, total)
             slopes.append(d)
         return Tangent(offset, slopes)
 
     def diagonal(self, t: Tangent) -> np.ndarray:
         """D as (B, n_out), for square ports."""
-        return sum(_apply(d[0], total[0]) for d, total in zip(t.slopes, self.sum_slopes))
+        return sum(summed(d[0], total[0]) for d, total in zip(t.slopes, self.sum_slopes))
 
     def matrix(self, t: Tangent) -> np.ndarray:
         """D as (B, n_out, n_in)."""
@@ -62,14 +62,14 @@ class Laws:
             k = np.arange(p.n_out)
             full[:, k, k] = self.diagonal(t)
             return full
-        flat = sum(_apply(d, total) for ds, totals in zip(t.slopes, self.sum_slopes) for d, total in zip(ds, totals))
+        flat = sum(summed(d, total) for ds, totals in zip(t.slopes, self.sum_slopes) for d, total in zip(ds, totals))
         return np.asarray(flat).reshape(-1, p.n_out, p.n_in)
 
     def times(self, t: Tangent, u: np.ndarray) -> np.ndarray:
         """D u at the ports (B, n_out), without forming D."""
         total = np.zeros_like(t.offset)
         for slopes, controls, selector in zip(t.slopes, self.element_controls(u), self.sum_out):
-            total += _apply(sum(d * c for d, c in zip(slopes, controls)), selector)
+            total += summed(sum(d * c for d, c in zip(slopes, controls)), selector)
         return total
 
     def triplet_slopes(self, t: Tangent) -> np.ndarray:
@@ -131,7 +131,7 @@ def _on_load_line(new, old, saturation, slope, resistance):
     return out
 
 
-def _apply(values: np.ndarray, selector):
+def summed(values: np.ndarray, selector):
     """Sum element values (B, n) into ports (B, width)."""
     if isinstance(selector, np.ndarray):
         return values @ selector

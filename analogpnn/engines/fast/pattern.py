@@ -10,6 +10,10 @@ import scipy.sparse.linalg as spl
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from analogpnn.engines.fast.blocks import Block
+from analogpnn.engines.fast.dissection import dissect
+
+LARGE = 5000
+"""Unknowns from which nested dissection is tried besides minimum degree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +54,7 @@ class Pattern:
     @property
     def flops(self) -> float:
         """Multiplications and additions of one L D L^T and one solve."""
-        counts = np.diff(self.pointers).astype(float)
-        return float(np.sum(counts * counts + 6 * counts))
+        return _work(self.pointers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +108,12 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
     graph.data = -np.random.default_rng(0).uniform(0.5, 1.0, len(graph.data))
     graph = (graph + graph.T) / 2
     stand_in = graph + sp.diags(np.asarray(np.abs(graph).sum(axis=1)).ravel() + 1.0)
-    lu = spl.splu(stand_in.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    order = np.argsort(lu.perm_c)
-    lower = sp.tril(lu.L, -1).tocsc()
+    order, lower = _factored(stand_in.tocsc(), "MMD_AT_PLUS_A")
+    if n >= LARGE:
+        cut = dissect((abs(graph) > 0).astype(float).tocsr())
+        again, other = _factored(stand_in.tocsr()[cut][:, cut].tocsc(), "NATURAL")
+        if _work(other.indptr) < _work(lower.indptr):
+            order, lower = cut[again], other
     lower.sort_indices()
     by_row = sp.csr_matrix(lower)
     places = sp.csc_matrix((np.arange(1, lower.nnz + 1), lower.indices, lower.indptr), shape=(n, n)).tocsr()
@@ -122,6 +128,17 @@ def analyse(block: Block, values: np.ndarray, symmetric: bool) -> Pattern:
         by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32), (places.data - 1).astype(np.int32),
         groups[0], groups[1], groups[2], inverse[r], inverse[c],
     )  # fmt: skip
+
+
+def _factored(a: sp.csc_matrix, order: str) -> tuple[np.ndarray, sp.csc_matrix]:
+    """SuperLU's order, and the strict lower triangle of its L."""
+    lu = spl.splu(a, permc_spec=order, diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.argsort(lu.perm_c), sp.tril(lu.L, -1).tocsc()
+
+
+def _work(pointers: np.ndarray) -> float:
+    counts = np.diff(pointers).astype(float)
+    return float(np.sum(counts * counts + 6 * counts))
 
 
 def _groups(n, pointers, indices, row_pointers, row_columns):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analogpnn.engines.fast.laws import Laws, _apply
+from analogpnn.engines.fast.laws import Laws, summed
 
 if TYPE_CHECKING:
     from analogpnn.engines.ode.level import Team
@@ -61,7 +61,7 @@ class Chords:
         laws, total, slopes = self.laws, None, []
         for g, (controls, values, out) in enumerate(zip(laws.element_controls(u), laws.parameters, laws.sum_out)):
             value, *d = laws.groups[g].device.law(*controls, *values)
-            part = _apply(value, out)
+            part = summed(value, out)
             total = part if total is None else total + part
             slopes.append(d)
         return total, slopes
@@ -113,7 +113,7 @@ class Chords:
         return u, i - self.times(slopes, delta), done
 
     @staticmethod
-    def _apply(inverses, residual):
+    def summed(inverses, residual):
         # Residuals may be smaller than single precision reaches: scale them.
         largest = np.abs(residual).max(axis=1, keepdims=True)
         scaled = residual / np.where(largest > 0, largest, 1.0)
@@ -127,15 +127,15 @@ class Chords:
         """D u, without forming D."""
         total = np.zeros((len(u), self.laws.ports.n_out))
         for d, controls, out in zip(slopes, self.laws.element_controls(u), self.laws.sum_out):
-            total += _apply(sum(s * c for s, c in zip(d, controls)), out)
+            total += summed(sum(s * c for s, c in zip(d, controls)), out)
         return total
 
     def _matrix(self, z, slopes):
         laws, p = self.laws, self.ports
         if p.square:
-            diagonal = sum(_apply(d[0], total[0]) for d, total in zip(slopes, laws.sum_slopes))
+            diagonal = sum(summed(d[0], total[0]) for d, total in zip(slopes, laws.sum_slopes))
             return z * diagonal[:, None, :] + self.identity
-        flat = sum(_apply(d, t) for ds, ts in zip(slopes, laws.sum_slopes) for d, t in zip(ds, ts))
+        flat = sum(summed(d, t) for ds, ts in zip(slopes, laws.sum_slopes) for d, t in zip(ds, ts))
         return z @ np.asarray(flat).reshape(-1, p.n_out, p.n_in) + self.identity
 
     def _renew(self, teams, rows, slopes):

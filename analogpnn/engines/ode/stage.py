@@ -66,7 +66,7 @@ class Stage:
         if charges:
             pushed = np.zeros((len(rows), self.ports.n_out))
             for place, q in zip(self.charged, charges):
-                pushed += _apply(rates[:, None] * q, d.laws.sum_out[place])
+                pushed += summed(rates[:, None] * q, d.laws.sum_out[place])
         known = s @ self.known_controls
         solve = self._whole if teams[0].level.whole is not None else self._ports
         free, u, i, ok = solve(teams, rows, static, s, star, given, pushed, known, guess, tolerance)
@@ -147,5 +147,5 @@ class Stage:
         out = np.zeros((len(error), self.ports.n_out))
         controls = laws.element_controls(self.dynamics.ports_of(error))
         for k in self.charged:
-            out += _apply(sum(d * c for d, c in zip(slopes[k], controls[k])), laws.sum_out[k])
+            out += summed(sum(d * c for d, c in zip(slopes[k], controls[k])), laws.sum_out[k])
         return out
