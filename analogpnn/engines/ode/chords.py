@@ -113,7 +113,7 @@ class Chords:
         return u, i - self.times(slopes, delta), done
 
     @staticmethod
-    def summed(inverses, residual):
+    def _apply(inverses, residual):
         # Residuals may be smaller than single precision reaches: scale them.
         largest = np.abs(residual).max(axis=1, keepdims=True)
         scaled = residual / np.where(largest > 0, largest, 1.0)

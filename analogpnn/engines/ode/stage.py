@@ -6,7 +6,7 @@ import numpy as np
 
 from analogpnn.engines.fast.batched import Batched
 from analogpnn.engines.fast.iteration import iterate
-from analogpnn.engines.fast.laws import _apply
+from analogpnn.engines.fast.laws import summed
 from analogpnn.engines.ode.chords import MAX_STEPS, Chords, Tolerance
 from analogpnn.engines.ode.dynamics import Dynamics
 from analogpnn.engines.ode.level import Team
