@@ -125,3 +125,15 @@ def test_nested_dissection_orders_every_node_once_and_fills_grids_less():
     assert n >= pattern.LARGE
     degree = pattern._factored((graph[:n, :n] * -1.0 + sp.diags(np.full(n, 9.0))).tocsc(), "MMD_AT_PLUS_A")[1]
     assert both.flops <= pattern._work(degree.indptr)
+
+
+def test_without_a_writeable_cache_kernels_go_to_a_temporary_folder(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("ANALOGPNN_CACHE", str(blocked / "below"))
+    kernels._folder.cache_clear()
+    try:
+        folder = kernels._folder()
+        assert folder.is_dir() and tmp_path not in folder.parents
+    finally:
+        kernels._folder.cache_clear()

@@ -7,10 +7,12 @@ a folder of the user's, so that the compiler's work is kept between processes.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib.util
 import inspect
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -130,12 +132,14 @@ def _module(name: str, path: Path):
 @cache
 def _folder() -> Path:
     """Where kernels are kept: ANALOGPNN_CACHE, else the user's cache folder, else a temporary one."""
-    given = os.environ.get("ANALOGPNN_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(given) if given else home / "analogpnn"
     try:
+        given = os.environ.get("ANALOGPNN_CACHE")
+        home = os.environ.get("XDG_CACHE_HOME")
+        folder = Path(given) if given else (Path(home) if home else Path.home() / ".cache") / "analogpnn"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="analogpnn-"))
+    except (OSError, RuntimeError):  # not writeable, or no home at all
+        folder = Path(tempfile.mkdtemp(prefix="analogpnn-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
