@@ -17,6 +17,8 @@ WAYS = (
     continuation.gmin_stepping,
     continuation.source_stepping,
     continuation.pseudo_transient,
+    continuation.cautiously,
+    continuation.scattered,
 )
 
 

@@ -24,7 +24,7 @@ class Newton:
     Solves Kirchhoff's current law A^T i(A v; theta) = j with the branch equations of sources, for all samples at
     once. What is linear in the circuit is eliminated once per theta; Newton's method runs on the nonlinear ports, or on
     all unknowns where that is cheaper. Junctions are limited along their load lines. Samples that do not converge are
-    taken up again with restrained steps, gmin stepping, source stepping, and at last a pseudo-transient.
+    taken up again with restrained steps, gmin stepping, source stepping, a pseudo-transient, and at last random starts.
 
     Parameters
     ----------

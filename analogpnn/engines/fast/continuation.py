@@ -8,7 +8,8 @@ the resistance s * OHMS2 in each voltage branch,
 from an x that a neighbouring stage has found: gmin stepping lets s go to zero with a = 0, source stepping lets p grow
 to one, and pseudo-transient continuation is the implicit Euler method, a the last x and s = C / h with growing step h:
 a circuit with a capacitor at each node and an inductance in each source, let go from 0 V. Steps adapt for each
-sample by itself, and what doesn't come along is given up.
+sample by itself, and what doesn't come along is given up. The very last resort is luck: other restraints and other
+starts.
 
 References
 ----------
@@ -21,12 +22,16 @@ import numpy as np
 
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.laws import Laws
-from analogpnn.engines.fast.restraint import restrain, tangent_beside
+from analogpnn.engines.fast.restraint import GROWTH, restrain, tangent_beside
 
 LOOSE = 1e-6
 """Agreement asked of controls (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
 DIRECT = 120
 """Newton steps straight from 0 V."""
+CAUTIOUS = 300
+"""The same, where none may exceed its tangent."""
+STARTS, SCATTERED = 24, 60
+"""Random starts, and Newton steps for each."""
 INNER = 30
 """Newton steps for one stage."""
 BUDGET = 900
@@ -40,7 +45,7 @@ def settle(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> tuple[np
     """Unknowns (B, n_free), and which samples have an operating point: what one way leaves, the next one tries."""
     x = np.full(b.shape, np.nan)
     done = np.zeros(len(b), dtype=bool)
-    for way in (directly, gmin_stepping, source_stepping, pseudo_transient):
+    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, cautiously, scattered):
         left = np.flatnonzero(~done)
         if not len(left):
             break
@@ -54,6 +59,28 @@ def directly(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
     """From 0 V, with restrained steps."""
     zero = np.zeros_like(b)
     return newton(full, laws, b, known, zero, np.zeros(len(b)), zero, DIRECT)[:2]
+
+
+def cautiously(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """From 0 V in more steps, none of which lets a law exceed its tangent."""
+    zero = np.zeros_like(b)
+    return newton(full, laws, b, known, zero, np.zeros(len(b)), zero, CAUTIOUS, 1.0)[:2]
+
+
+def scattered(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """From random voltages of 0.1 V to 1 kV, the same for every sample: of what is found the lowest voltages.
+
+    Where formulas make negative resistances, the operating point may lie where no path from 0 V leads.
+    """
+    rng = np.random.default_rng(0)
+    starts = rng.standard_normal((STARTS, b.shape[1])) * 10 ** rng.uniform(-1, 3, (STARTS, 1))
+    x, done, zero = np.array(b), np.zeros(len(b), dtype=bool), np.zeros(STARTS)
+    for k in range(len(b)):
+        right, given = np.repeat(b[k : k + 1], STARTS, axis=0), np.repeat(known[k : k + 1], STARTS, axis=0)
+        found, ok, _ = newton(full, laws, right, given, starts, zero, starts, SCATTERED)
+        if ok.any():
+            x[k], done[k] = min(found[ok], key=lambda one: np.abs(one).max()), True
+    return x, done
 
 
 def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
@@ -114,7 +141,7 @@ def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
     return x, done
 
 
-def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int):
+def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int, growth=GROWTH):
     """Newton's method on a batch from x, each step restrained to where the laws still look like their tangents.
 
     Parameters
@@ -123,6 +150,8 @@ def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int):
     known : ndarray, shape (B, n_in)
     s : ndarray, shape (B,)
         Conductance from every node to its anchor [S].
+    growth : float
+        See `restrain`.
 
     Returns
     -------
@@ -152,7 +181,7 @@ def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int):
             stay = ~ok & finite & np.isfinite(error)
             if not stay.any():
                 break
-            at = restrain(laws, laws.limit(new, at, None), at)
+            at = restrain(laws, laws.limit(new, at, None), at, growth)
             if not stay.all():
                 at = [[c[stay] for c in group] for group in at]
                 rows = rows[stay]

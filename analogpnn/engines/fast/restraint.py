@@ -12,7 +12,7 @@ import numpy as np
 from analogpnn.engines.fast.laws import Laws, Tangent
 
 GROWTH = 10.0
-"""Times the promised current that is let pass."""
+"""Times the promised current that is let pass, if nothing else is asked for."""
 FLOOR = 1e-12
 """Currents nobody minds [A]."""
 HALVINGS = 26
@@ -21,18 +21,21 @@ BESIDE = 1e-6
 """How far from a point without a tangent, such as that of sqrt(abs(v)) at 0, one is taken [V]."""
 
 
-def restrain(laws: Laws, new: list[list[np.ndarray]], old: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
-    """Controls between old and new, per group and control (B, n)."""
+Controls = list[list[np.ndarray]]
+
+
+def restrain(laws: Laws, new: Controls, old: Controls, growth: float = GROWTH) -> Controls:
+    """Controls from old towards new, per group and control (B, n), no law giving `growth` times its tangent's."""
     return [
-        _between(g.device.law, fresh, past, values) if g.branch is None else fresh
+        _between(g.device.law, fresh, past, values, growth) if g.branch is None else fresh
         for g, fresh, past, values in zip(laws.groups, new, old, laws.parameters)
     ]
 
 
-def _between(law, new, old, values):
+def _between(law, new, old, values, growth):
     now, *slopes = law(*old, *values)
     promised = np.maximum(np.abs(now + sum(d * (f - p) for d, f, p in zip(slopes, new, old))), np.abs(now))
-    most = GROWTH * promised + FLOOR
+    most = growth * promised + FLOOR
     far = ~(np.abs(law(*new, *values)[0]) <= most)
     if not far.any():
         return new

@@ -150,8 +150,8 @@ class Solver:
         worst = int(np.argmax(missed[: len(nodes)])) if len(nodes) else 0
         node = self.circuit.nodes[nodes[worst]] if len(nodes) else "?"
         return ConvergenceError(
-            f"no operating point found by Newton's method, gmin stepping, source stepping and a pseudo-transient: "
-            f"sample {sample}, node '{node}', KCL residual {missed[worst]:.1e} A",
+            "no operating point found by Newton's method, gmin and source stepping, a pseudo-transient and random "
+            f"starts: sample {sample}, node '{node}', KCL residual {missed[worst]:.1e} A",
             sample=sample, node=node, residual=float(missed[worst]), path=self.circuit.path,
             cure="check the values near that node; a latch or an amplifier with positive feedback has no stable point "
             "to find, and a start from a known operating point (start=...) may help",
