@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from analogpnn.engines.fast.full import Full
+from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.fast.restraint import GROWTH, restrain, tangent_beside
 
@@ -37,6 +38,10 @@ INNER = 30
 BUDGET = 900
 """Newton steps for all stages of one way; then the sample is given up."""
 DRAWS = 4
+SMALL, MOST_STEPS = 0.5, 100
+"""Largest change of a control [V] and number of Newton steps, where sources are stepped in small steps."""
+MISSES = 4
+"""Parts in a row that may be left out there."""
 FIRST, LEAST, MOST = 1e-2, 1e-16, 1e6
 """Where s begins, below which it is 0, and from which nothing is expected any more [S]."""
 
@@ -45,7 +50,7 @@ def settle(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> tuple[np
     """Unknowns (B, n_free), and which samples have an operating point: what one way leaves, the next one tries."""
     x = np.full(b.shape, np.nan)
     done = np.zeros(len(b), dtype=bool)
-    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, cautiously, scattered):
+    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, in_small_steps, cautiously, scattered):
         left = np.flatnonzero(~done)
         if not len(left):
             break
@@ -120,6 +125,24 @@ def source_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
         step[bad] /= 8.0
         live[bad] = step[bad] > 1e-5
     return x, part >= 1.0
+
+
+def in_small_steps(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """Source stepping in equal parts, no control moving by more than `SMALL` in a Newton step.
+
+    Around the corners of piecewise formulas, where the tangent says nothing of what lies behind them.
+    """
+    x, controls = np.zeros_like(b), np.zeros_like(known)
+    found, missed = np.zeros(len(b), dtype=bool), np.zeros(len(b), dtype=int)
+    for part in np.linspace(0.02, 1.0, 50):
+        rows = np.flatnonzero(missed < MISSES)
+        if not len(rows):
+            break
+        state = full.begin(part * b[rows], part * known[rows])
+        # Where a corner comes to lie in the way, the next part begins at what the last one has found.
+        x[rows], ok, controls[rows], _ = iterate(full, laws, state, controls[rows], MOST_STEPS, SMALL, LOOSE)
+        found[rows], missed[rows] = ok, np.where(ok, 0, missed[rows] + 1)
+    return x, found & (missed == 0)
 
 
 def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
