@@ -27,9 +27,10 @@ class Clamped:
         self.free, self.outputs = free, circuit.output_numbers
         k = circuit.n_outputs
         rest = np.broadcast_to(circuit.input_values, (k + 1, circuit.n_inputs))
-        unit = np.concatenate([np.eye(k), np.zeros((1, k))])
-        u = self._read(free.solve(rest, unit, None, 1))
-        self.response = (u[:k] - u[k]).T
+        x = free.solve(rest, np.concatenate([np.eye(k), np.zeros((1, k))]), None, 1)
+        self.spread = x[:k] - x[k]
+        """What a unit current into each output does to all unknowns, (n_outputs, n_unknowns)."""
+        self.response = self._read(self.spread).T
         if not np.linalg.cond(self.response) < WORST:
             raise np.linalg.LinAlgError("outputs that depend on each other")
 
@@ -39,10 +40,9 @@ class Clamped:
 
     def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start, max_steps: int) -> np.ndarray:
         """Unknowns (B, n_unknowns) with the outputs at `imposed` (B, n_outputs); nothing depends on `start`."""
-        u = self._read(self.free.solve(inputs, None, None, max_steps))
         assert imposed is not None
-        currents = np.linalg.solve(self.response, (imposed - u).T).T
-        return self.free.solve(inputs, currents, None, max_steps)
+        x = self.free.solve(inputs, None, None, max_steps)
+        return x + np.linalg.solve(self.response, (imposed - self._read(x)).T).T @ self.spread
 
 
 def clamp(free: Solver) -> Clamped | Solver:
