@@ -8,13 +8,12 @@ equations with SciPy's `spsolve`, once for every sample and state. Median times 
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import scipy.sparse.linalg as spl
 from networks import text
 from rich.console import Console
 from rich.table import Table
+from timing import seconds
 
 from analogpnn import Circuit, Clamp, Netlist, Newton
 from analogpnn.engines.fast.solver import Solver
@@ -28,16 +27,6 @@ def network(kind: str, nodes: int) -> Circuit:
     outputs = [line.split()[1] for line in lines if line.startswith("RG")][:OUTPUTS]
     lines = [f"*@ output {' '.join(f'v({n})' for n in outputs)}" if "*@ output" in line else line for line in lines]
     return Circuit.from_netlist(Netlist.from_text("\n".join(lines)))
-
-
-def seconds(run, repeats: int) -> float:
-    """Median time by the clock."""
-    times = []
-    for k in range(repeats):
-        began = time.perf_counter()
-        run(k)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
 
 
 def row(kind: str, nodes: int) -> tuple[float, float]:

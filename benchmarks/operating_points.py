@@ -8,7 +8,6 @@ kernels, elimination order) is not. python benchmarks/operating_points.py [--lar
 from __future__ import annotations
 
 import sys
-import time
 
 import numpy as np
 from networks import circuit as make_circuit
@@ -16,21 +15,12 @@ from networks import text
 from references import SciPyNewton, alter_and_op, pyspice_rebuild
 from rich.console import Console
 from rich.table import Table
+from timing import seconds
 
 from analogpnn import Netlist, Newton, Ngspice
 
 SMALL = [("grid", 9), ("grid", 100), ("grid", 1000), ("random", 1000)]
 LARGE = [("grid", 10_000)]
-
-
-def seconds(function, repeats: int) -> float:
-    """Median wall time."""
-    times = []
-    for k in range(repeats):
-        began = time.perf_counter()
-        function(k)
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
 
 
 def main(large: bool) -> None:

@@ -301,7 +301,7 @@ def test_physics_aware_training_takes_the_models_gradient_where_the_hardware_is(
     op = bench.equilibrium(circuit, circuit.theta, x)
     cost = SquaredError()
     wanted = -adjoint.gradient(circuit, op.theta, x, lambda o: (cost.value(o, y), cost.gradient(o, y)), start=op)[1]
-    np.testing.assert_allclose(estimate(PhysicsAwareTraining(), circuit, x, y, bench).update, wanted, rtol=1e-9)
+    np.testing.assert_allclose(estimate(PhysicsAwareTraining(), circuit, x, y, bench).update, wanted, rtol=1e-12)
     assert off(wanted, exact(circuit, x, y)) > 1e-3
     np.testing.assert_array_equal(
         estimate(InSilico(), circuit, x, y, bench).update, estimate(InSilico(), circuit, x, y).update

@@ -20,11 +20,11 @@ def force_scales(circuit) -> np.ndarray:
 
     The pair is recognised in the form ``E e 0 h 0 A``, a 0 V sense source ``V e a 0`` and ``F h 0 V f``.
     """
-    pairs = list(_amplifiers(circuit))
+    pairs = list(amplifiers(circuit))
     scales = np.ones(circuit.n_trainable)
     if not pairs:
         return scales
-    regions = _Regions(circuit)
+    regions = Regions(circuit)
     neighbours: dict[int, list[tuple[int, float]]] = {}
     for h, a, kappa in pairs:
         up, down = regions.of(h), regions.of(a)
@@ -60,7 +60,7 @@ def force_scales(circuit) -> np.ndarray:
     return scales
 
 
-def _amplifiers(circuit) -> Iterator[tuple[int, int, float]]:
+def amplifiers(circuit) -> Iterator[tuple[int, int, float]]:
     """(h, a, f/A) of every bidirectional amplifier."""
     ground = circuit.n_unknowns
     by_device = {id(g.device): g for g in circuit.groups}
@@ -79,7 +79,7 @@ def _amplifiers(circuit) -> Iterator[tuple[int, int, float]]:
             yield int(h), a, float(m * gain / copies[p][1])
 
 
-class _Regions:
+class Regions:
     """Nodes joined by two-terminal elements; nodes held by grounded sources join nothing."""
 
     def __init__(self, circuit):

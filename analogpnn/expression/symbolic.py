@@ -113,8 +113,8 @@ def _atanh(x):
     return sympy.atanh(x)
 
 
-class Interpolation(sympy.Function):
-    """Straight between the points of a table, straight on beyond them; a subclass for every table."""
+class _Table(sympy.Function):
+    """A function given by points; a subclass for every table."""
 
     nargs = 1
     is_real = True
@@ -123,21 +123,17 @@ class Interpolation(sympy.Function):
 
     def _hashable_content(self):
         return (*super()._hashable_content(), self.xs, self.ys)
+
+
+class Interpolation(_Table):
+    """Straight between the points of a table, straight on beyond them."""
 
     def fdiff(self, argindex=1):
         return _slope_class(self.xs, self.ys)(self.args[0])
 
 
-class InterpolationSlope(sympy.Function):
+class InterpolationSlope(_Table):
     """The slope of an `Interpolation`, itself of slope zero."""
-
-    nargs = 1
-    is_real = True
-    xs: tuple[float, ...] = ()
-    ys: tuple[float, ...] = ()
-
-    def _hashable_content(self):
-        return (*super()._hashable_content(), self.xs, self.ys)
 
     def fdiff(self, argindex=1):
         return sympy.Integer(0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analogpnn.circuit.reciprocity import _amplifiers, _Regions
+from analogpnn.circuit.reciprocity import Regions, amplifiers
 from analogpnn.devices import linear
 from analogpnn.errors import ExperimentError
 from analogpnn.gradients.method import Estimate, Memory
@@ -58,8 +58,8 @@ def find_buffers(circuit: Any) -> Buffers:
         There is no buffer in it.
     """
     ground = circuit.n_unknowns
-    paired = {h for h, _, _ in _amplifiers(circuit)}
-    regions = _Regions(circuit)
+    paired = {h for h, _, _ in amplifiers(circuit)}
+    regions = Regions(circuit)
     for g, group in enumerate(circuit.groups):
         if group.device is not linear.VCVS:
             continue
