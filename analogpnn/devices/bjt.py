@@ -24,13 +24,14 @@ _BE, _BC = junction_current("(p*vbe)", "is", "nfvt"), junction_current("(p*vbc)"
 # Base charge: the Early effect divides, high injection multiplies. Where the root has no argument ngspice takes 1.
 _Q2 = f"(1 + 4*(iikf*{_BE} + iikr*{_BC}))"
 _ROOT = f"({_Q2} > 0 ? sqrt({_Q2}) : 1)"
-_QB = f"((iikf > 0 || iikr > 0) ? (1 + {_ROOT})/2 : 1)/(1 - ivaf*p*vbc - ivar*p*vbe)"
+QB = f"((iikf > 0 || iikr > 0) ? (1 + {_ROOT})/2 : 1)/(1 - ivaf*p*vbc - ivar*p*vbe)"
+"""The base charge in units of that without bias."""
 _CHARGE = {"ivaf": 0.0, "ivar": 0.0, "iikf": 0.0, "iikr": 0.0, "is": None, "isc": None, "nfvt": None, "nrvt": None}
 _LIMITS = (Junction(0, "is", "vt", "p"), Junction(1, "isc", "vt", "p"))
 
 TRANSPORT = Device(
     "bipolar transport",
-    current=f"p*m*({_BE} - {_BC})/({_QB})",
+    current=f"p*m*({_BE} - {_BC})/({QB})",
     controls=("vbe", "vbc"),
     parameters={**_CHARGE, "vt": None, "p": 1.0, "m": 1.0},
     units={"is": "A", "isc": "A", "nfvt": "V", "nrvt": "V", "vt": "V", "iikf": "1/A", "iikr": "1/A", "ivaf": "1/V"},
@@ -56,7 +57,7 @@ BASE_JUNCTION = Device(
 
 BASE_RESISTANCE = Device(
     "bipolar base resistance",
-    current=f"m*v/(rbm + (rb - rbm)/({_QB}))",
+    current=f"m*v/(rbm + (rb - rbm)/({QB}))",
     controls=("v", "vbe", "vbc"),
     parameters={**_CHARGE, "rb": None, "rbm": None, "vt": None, "p": 1.0, "m": 1.0},
     units={"rb": "ohm", "rbm": "ohm"},
