@@ -152,6 +152,21 @@ def test_laws_that_make_no_sense(law, says):
         Device("wrong", **law)
 
 
+def test_names_of_a_law_are_differentiated_through():
+    plain = Device("plain", current="g*(v*v + s)**2", parameters={"g": 1.0, "s": 0.5})
+    named = Device("named", current="g*w*w", where={"q": "v*v", "w": "q + s"}, parameters={"g": 1.0, "s": 0.5})
+    for wanted, found in (
+        (plain.law(0.7, 2.0, 0.3), named.law(0.7, 2.0, 0.3)),
+        (plain.parameter_law("s")(0.7, 2.0, 0.3), named.parameter_law("s")(0.7, 2.0, 0.3)),
+        (plain.force_function("g")(0.7, 2.0, 0.3), named.force_function("g")(0.7, 2.0, 0.3)),
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    assert not Device("line", current="g*w", where={"w": "v*v"}, parameters={"g": 1.0}).is_affine
+    assert Device("line", current="g*w", where={"w": "2*v"}, parameters={"g": 1.0}).is_affine
+    with pytest.raises(NetlistError, match="uses 'later'"):
+        Device("wrong", current="w", where={"w": "later", "later": "v"})
+
+
 def test_steps_are_not_affine():
     """u(c) has slope zero everywhere and is no constant."""
     for law, affine in (("2*c + 1", True), ("u(c)", False), ("c > 0 ? 2 : 1", False), ("(c + 1)^2 - c^2", True)):

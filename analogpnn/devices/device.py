@@ -54,6 +54,9 @@ class Device:
         The law (exactly one of the two), in SPICE's expression language: ``+ - * / ** ?: exp tanh min ...``.
     parameters : mapping
         Name -> default value, None where a value must be given.
+    where : mapping
+        Name -> what it stands for, in terms of controls, parameters and names before it. The law and its forces may use
+        them; they are differentiated by the chain rule and computed once.
     units : mapping
         Parameter -> unit, for reports.
     controls : tuple of str
@@ -85,20 +88,23 @@ class Device:
     force: Mapping[str, str | sympy.Expr] = field(default_factory=dict)
     junctions: tuple[Junction, ...] = ()
     step: float = 0.0
+    where: Mapping[str, str | sympy.Expr] = field(default_factory=dict)
 
     def __post_init__(self):
         if bool(str(self.current)) == bool(str(self.voltage)):
             raise NetlistError(f"device '{self.name}' needs either a current law or a voltage law")
-        for name in ("parameters", "units", "force"):
+        for name in ("parameters", "units", "force", "where"):
             object.__setattr__(self, name, {k.lower(): v for k, v in getattr(self, name).items()})
         object.__setattr__(self, "controls", tuple(c.lower() for c in self.controls))
         known = set(self.parameters) | set(self.controls)
-        unknown = sorted(s.name for s in self.expression.free_symbols if s.name not in known)
-        if unknown:
-            raise NetlistError(
-                f"device '{self.name}': the law uses '{unknown[0]}', which is neither a parameter nor a control",
-                cure=f"parameters: {', '.join(self.parameters) or 'none'}; controls: {', '.join(self.controls)}",
-            )
+        for name, value in (*((s.name, value) for s, value in self.parts), ("", self.expression)):
+            unknown = sorted(s.name for s in value.free_symbols if s.name not in known)
+            if unknown:
+                raise NetlistError(
+                    f"device '{self.name}': the law uses '{unknown[0]}', which is neither a parameter nor a control",
+                    cure=f"parameters: {', '.join(self.parameters) or 'none'}; controls: {', '.join(self.controls)}",
+                )
+            known.add(name)
 
     @property
     def is_voltage(self) -> bool:
@@ -107,8 +113,26 @@ class Device:
 
     @cached_property
     def expression(self) -> sympy.Expr:
-        """The law."""
+        """The law, in terms of controls, parameters and the names of `where`."""
         return self._read(self.voltage if self.is_voltage else self.current)
+
+    @cached_property
+    def parts(self) -> tuple[tuple[sympy.Symbol, sympy.Expr], ...]:
+        """The names of `where` and what they stand for, in order."""
+        return tuple((self.symbol(name), self._read(value)) for name, value in self.where.items())
+
+    def derivative(self, expression: sympy.Expr, name: str) -> sympy.Expr:
+        """d expression / d control or parameter, through the names of `where`."""
+        x = self.symbol(name)
+        through: dict[sympy.Symbol, sympy.Expr] = {}
+
+        def total(e: sympy.Expr) -> sympy.Expr:
+            inner = (sympy.diff(e, part) * slope for part, slope in through.items() if part in e.free_symbols)
+            return sympy.diff(e, x) + sum(inner, sympy.Integer(0))
+
+        for part, value in self.parts:
+            through[part] = total(value)
+        return total(expression)
 
     @cached_property
     def charge_expression(self) -> sympy.Expr:
@@ -134,17 +158,21 @@ class Device:
     @cached_property
     def slopes(self) -> tuple[sympy.Expr, ...]:
         """d law / d control, one per control."""
-        return tuple(sympy.diff(self.expression, self.symbol(c)) for c in self.controls)
+        return tuple(self.derivative(self.expression, c) for c in self.controls)
 
     @cached_property
     def is_affine(self) -> bool:
         """Whether the law is affine in its controls (then one factorisation serves every sample)."""
         controls = {self.symbol(c) for c in self.controls}
+        for part, value in self.parts:
+            if value.free_symbols & controls:
+                controls.add(part)
         if any(s.free_symbols & controls for s in self.slopes):
             return False
         # A step (u, floor, a comparison) has slope zero and is not affine all the same.
         line = sum((s * self.symbol(c) for s, c in zip(self.slopes, self.controls)), sympy.Integer(0))
-        return not sympy.expand(self.expression - line).free_symbols & controls
+        whole = self.expression.subs(self.parts[::-1]) if self.parts else self.expression
+        return not sympy.expand(whole - line).free_symbols & controls
 
     @property
     def is_two_terminal(self) -> bool:
@@ -162,7 +190,7 @@ class Device:
         if not self.is_two_terminal:
             return None
         v = self.symbol("v")
-        slope = sympy.diff(self.expression, self.symbol(parameter))
+        slope = self.derivative(self.expression, parameter).subs(self.parts[::-1])
         # As sinh/cosh sympy finds log(cosh v); as tanh it finds a form that cancels badly.
         slope = slope.replace(sympy.tanh, lambda u: sympy.sinh(u) / sympy.cosh(u))
         primitive = sympy.integrate(slope, v)
@@ -183,13 +211,13 @@ class Device:
         """Compiled ``(*controls, *parameters) -> (charge, d/d control 1, ...)``."""
         names = ("i",) if self.is_voltage else self.controls
         q = self.charge_expression
-        return self._compile((q, *(sympy.diff(q, self.symbol(c)) for c in names)), names)
+        return self._compile((q, *(self.derivative(q, c) for c in names)), names)
 
     def parameter_law(self, parameter: str):
         """Compiled ``(*controls, *parameters) -> (d law / d parameter,)``."""
         return self._memo(
             ("parameter", parameter),
-            lambda: self._compile((sympy.diff(self.expression, self.symbol(parameter)),)),
+            lambda: self._compile((self.derivative(self.expression, parameter),)),
         )
 
     def force_function(self, parameter: str):
@@ -212,7 +240,7 @@ class Device:
 
     def _compile(self, expressions, controls=None):
         names = (*(self.controls if controls is None else controls), *self.parameters)
-        return numpy_function([self.symbol(n) for n in names], expressions)
+        return numpy_function([self.symbol(n) for n in names], expressions, self.parts)
 
     def __reduce_ex__(self, protocol):
         # Engines tell the package's own devices by identity: a copy, here or in another process, is the same one.

@@ -14,6 +14,8 @@ import numpy as np
 import sympy
 from sympy.printing.numpy import NumPyPrinter
 
+Parts = Sequence[tuple[sympy.Symbol, sympy.Expr]]
+
 
 class _Printer(NumPyPrinter):
     def _print_Piecewise(self, expr):
@@ -79,18 +81,32 @@ class _Printer(NumPyPrinter):
         return f"numpy.ceil({self._print(expr.args[0])})"
 
 
-def source(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> str:
-    """The generated function as Python text, common subexpressions shared."""
+def source(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr], parts: Parts = ()) -> str:
+    """The generated function as Python text, common subexpressions shared; `parts` are computed first."""
     names = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(arguments)}
-    expressions = [sympy.sympify(e).xreplace(names) for e in expressions]
+    needed = _needed(expressions, parts)
+    inner = {part: sympy.Symbol(f"s{k}", real=True) for k, (part, _) in enumerate(needed)}
+    expressions = [sympy.sympify(e).xreplace(names | inner) for e in expressions]
     # Piecewise branches must not be shared across their conditions' borders: cse only touches common parts,
     # which are evaluated everywhere anyway by numpy.where.
     shared, reduced = sympy.cse(expressions, symbols=(sympy.Symbol(f"t{k}") for k in range(10**6)))
     printer = _Printer({"fully_qualified_modules": True, "inline": True, "allow_unknown_functions": False})
     lines = [f"def law({', '.join(str(n) for n in names.values())}):"]
+    lines += [f"    {inner[part]} = {printer.doprint(value.xreplace(names | inner))}" for part, value in needed]
     lines += [f"    {name} = {printer.doprint(value)}" for name, value in shared]
     lines.append("    return (" + " ".join(f"{printer.doprint(e)}," for e in reduced) + ")")
     return "\n".join(lines)
+
+
+def _needed(expressions: Sequence[sympy.Expr], parts: Parts) -> list[tuple[sympy.Symbol, sympy.Expr]]:
+    """The parts that the expressions use, by themselves or through others."""
+    used = set().union(*(sympy.sympify(e).free_symbols for e in expressions))
+    needed = []
+    for part, value in reversed(parts):
+        if part in used:
+            needed.append((part, value))
+            used |= value.free_symbols
+    return needed[::-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +125,12 @@ class Generated:
         return _from_text, (self.text,)
 
 
-def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr]) -> Generated:
+def numpy_function(
+    arguments: Sequence[sympy.Symbol], expressions: Sequence[sympy.Expr], parts: Parts = ()
+) -> Generated:
     """One function returning a tuple of arrays, each of the arguments' broadcast shape.
+
+    `parts` are names that the expressions use, with what they stand for, each in terms of those before it.
 
     Examples
     --------
@@ -119,7 +139,7 @@ def numpy_function(arguments: Sequence[sympy.Symbol], expressions: Sequence[symp
     >>> f(np.array([1.0, 2.0]), 3.0)
     (array([3., 6.]), array([3., 3.]))
     """
-    return _from_text(source(arguments, expressions))
+    return _from_text(source(arguments, expressions, parts))
 
 
 def _from_text(text: str) -> Generated:

@@ -12,18 +12,16 @@ from typing import NamedTuple
 from analogpnn.devices.device import Device
 from analogpnn.units import KELVIN, thermal_voltage
 
-
-def _forward(over: str, ds: str) -> str:
-    """Channel current for ds >= 0, `over` the gate's voltage above threshold."""
-    triode = f"{ds}*({ds}*(bfac*{ds} - b) + {over}*(2*b + 3*bfac*({over} - {ds})))"
-    return f"({over} <= 0 ? 0 : beta*(1 + lambda*{ds})*({over} >= {ds} ? {triode} : {over}**2*(b + bfac*{over})))"
-
-
 CHANNEL = Device(
     "jfet channel",
-    current=(
-        f"p*m*(p*vds >= 0 ? {_forward('(p*vgs - vto)', '(p*vds)')} : -{_forward('(p*(vgs - vds) - vto)', '(-p*vds)')})"
-    ),
+    where={
+        # Drain and source change places when the channel is reversed; p = +1 (NJF) or -1 (PJF) flips all signs.
+        "turn": "p*vds >= 0 ? 1 : -1",
+        "ds": "turn*p*vds",
+        "over": "p*vgs - (p*vds >= 0 ? 0 : p*vds) - vto",
+        "triode": "ds*(ds*(bfac*ds - b) + over*(2*b + 3*bfac*(over - ds)))",
+    },
+    current="p*m*turn*(over <= 0 ? 0 : beta*(1 + lambda*ds)*(over >= ds ? triode : over**2*(b + bfac*over)))",
     controls=("vgs", "vds"),
     parameters={"vto": None, "beta": None, "lambda": 0.0, "b": 1.0, "bfac": 0.0, "p": 1.0, "m": 1.0},
     units={"vto": "V", "beta": "A/V^2", "lambda": "1/V"},

@@ -10,62 +10,43 @@ from math import exp, log, sqrt
 from typing import NamedTuple
 
 from analogpnn.devices.device import Device, Junction
-from analogpnn.expression import parse, to_sympy
 from analogpnn.units import BOLTZMANN, CHARGE, KELVIN, thermal_voltage
 
+_OVER = "max(0, over)"
+_HALF = f"({_OVER} <= ds ? {_OVER}*(ds - {_OVER}/2) : ds**2/2)"
+_GATE_FORCE = f"p*m*kp*w/leff*{_HALF}"
+"""Integral of d i/d vgs over the channel voltage, sources of non-reciprocity (vbs, gs seen from s) held.
 
-def _forward(gs: str, ds: str, bs: str) -> str:
-    """Channel current for ds >= 0: cut-off, saturation, triode; threshold raised by the body effect."""
-    body = f"({bs} <= 0 ? sqrt(phi - ({bs} <= 0 ? {bs} : 0)) : max(0, sqrt(phi) - {bs}/(2*sqrt(phi))))"
-    over = f"({gs} - (p*vto - gamma*sqrt(phi)) - gamma*{body})"
-    scale = f"(m*kp*w/leff*(1 + lambda*{ds}))"
-    return f"({over} <= 0 ? 0 : {over} <= {ds} ? {scale}*{over}**2/2 : {scale}*{ds}*({over} - {ds}/2))"
-
-
-def _channel() -> str:
-    # Drain and source change places when the channel is reversed; p = +1 (NMOS) or -1 (PMOS) flips all signs.
-    forward = _forward("(p*vgs)", "(p*vds)", "(p*vbs)")
-    reverse = _forward("(p*(vgs - vds))", "(-p*vds)", "(p*(vbs - vds))")
-    return f"p*(p*vds >= 0 ? {forward} : -{reverse})"
-
-
-def _gate_force() -> str:
-    """Integral of d i/d vgs over the channel voltage, sources of non-reciprocity (vbs, gs seen from s) held.
-
-    In triode d i/d vgs = beta vds, so the force is beta vds**2 / 2; beyond saturation it grows linearly.
-    An approximation: with its gate referred to ground the channel has no exact co-content.
-    """
-    beta = "(m*kp*w/leff)"
-
-    def over(gs, bs):
-        body = f"({bs} <= 0 ? sqrt(phi - ({bs} <= 0 ? {bs} : 0)) : max(0, sqrt(phi) - {bs}/(2*sqrt(phi))))"
-        return f"max(0, {gs} - (p*vto - gamma*sqrt(phi)) - gamma*{body})"
-
-    def half(gs, ds, bs):
-        o = over(gs, bs)
-        return f"{beta}*({o} <= {ds} ? {o}*({ds} - {o}/2) : {ds}**2/2)"
-
-    forward = half("(p*vgs)", "(p*vds)", "(p*vbs)")
-    reverse = half("(p*(vgs - vds))", "(-p*vds)", "(p*(vbs - vds))")
-    return f"p*(p*vds >= 0 ? {forward} : {reverse})"
-
-
-def _law(text: str):
-    return to_sympy(parse(text), [], textbook=True)
-
+In triode d i/d vgs = beta vds, so the force is beta vds**2 / 2; beyond saturation it grows linearly.
+An approximation: with its gate referred to ground the channel has no exact co-content.
+"""
 
 CHANNEL = Device(
     "mosfet channel",
-    current=_law(_channel()),
+    where={
+        # Drain and source change places when the channel is reversed; p = +1 (NMOS) or -1 (PMOS) flips all signs.
+        "turn": "p*vds >= 0 ? 1 : -1",
+        "low": "p*vds >= 0 ? 0 : p*vds",
+        "ds": "turn*p*vds",
+        "gs": "p*vgs - low",
+        "bs": "p*vbs - low",
+        "body": "bs <= 0 ? sqrt(phi - (bs <= 0 ? bs : 0)) : max(0, sqrt(phi) - bs/(2*sqrt(phi)))",
+        "over": "gs - (p*vto - gamma*sqrt(phi)) - gamma*body",
+        "beta": "m*kp*w/leff*(1 + lambda*ds)",
+    },
+    current="p*turn*(over <= 0 ? 0 : over <= ds ? beta*over**2/2 : beta*ds*(over - ds/2))",
     controls=("vgs", "vds", "vbs"),
     parameters={
         "vto": None, "kp": None, "gamma": 0.0, "phi": 0.6, "lambda": 0.0, "w": None, "leff": None, "p": 1.0, "m": 1.0,
     },
     units={"vto": "V", "kp": "A/V^2", "w": "m", "leff": "m"},
-    force={"vto": f"-({_gate_force()})", "vgs": _gate_force()},
+    force={"vto": f"-({_GATE_FORCE})", "vgs": _GATE_FORCE},
     step=2.0,
 )  # fmt: skip
-"""Level-1 channel: i = KP W/Leff (1 + lambda vds) (vgs - vth - vds/2) vds in triode, square law in saturation."""
+"""Level-1 channel: i = KP W/Leff (1 + lambda vds) (vgs - vth - vds/2) vds in triode, square law in saturation.
+
+Cut-off, saturation, triode; the threshold raised by the body effect.
+"""
 
 BULK = Device(
     "bulk junction",

@@ -103,7 +103,14 @@ def advance(device: Device, load_line: bool) -> Callable | None:
     # Written anew only when the law, the makers of the text, or the compiler's helpers have changed: to write it takes
     # sympy some tenths of a second.
     makers = [inspect.getsource(m) for m in (sys.modules[__name__], program, vector, wave)]
-    law = [device.name, str(device.expression), *device.controls, *device.parameters, str(device.junctions)]
+    law = [
+        device.name,
+        str(device.parts),
+        str(device.expression),
+        *device.controls,
+        *device.parameters,
+        str(device.junctions),
+    ]
     key = "\n".join([*makers, *law, str(device.step), str(load_line), sympy.__version__])
     name = f"law_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     path = _folder() / f"{name}.py"

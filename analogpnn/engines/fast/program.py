@@ -40,8 +40,10 @@ def program(device: Device) -> tuple[list[Instruction], list[int]]:
     UnknownOperationError
     """
     names = [device.symbol(a) for a in (*device.controls, *device.parameters)]
-    shared, results = sympy.cse([device.expression, *device.slopes])
     writer = _Writer({name: k for k, name in enumerate(names)})
+    for name, value in device.parts:
+        writer.known[name] = writer.place(value)
+    shared, results = sympy.cse([device.expression, *device.slopes])
     for name, value in shared:
         writer.known[name] = writer.place(value)
     return writer.code, [writer.place(r) for r in results]
@@ -157,8 +159,8 @@ def compile_law(code: list[Instruction], results: list[int], n_controls: int):
         inputs = [at[r] for r in rows]
         for k in range(sum(1 for i in code if i[0] == "input") - n_controls):
             place = b.add(b.mul(ir.Constant(ir.IntType(64), k), n), e)
-            inputs.append(everywhere(b, b.load(b.gep(table.data, [place]))))
-        current, *d = _values(b, code, inputs, results)
+            inputs.append(b.load(b.gep(table.data, [place])))
+        current, *d = (_wide(b, x) for x in _values(b, code, inputs, results))
         for r, slope, control in zip(rows, d, inputs):
             slopes[r] = slope
             current = b.fsub(current, b.fmul(slope, control))
@@ -174,23 +176,44 @@ def compile_law(code: list[Instruction], results: list[int], n_controls: int):
 
 
 def _values(b, code, inputs, results):
+    """What the instructions give: vectors, or single numbers where only parameters enter."""
     done: list = []
     for name, *operands in code:
         if name == "input":
             done.append(inputs[len(done)])
         elif name == "constant":
-            done.append(ir.Constant(_VECTOR, [operands[0]] * LANES))
+            done.append(ir.Constant(ir.DoubleType(), operands[0]))
         elif name == "truth":
-            done.append(ir.Constant(ir.VectorType(ir.IntType(1), LANES), [int(operands[0])] * LANES))
+            done.append(ir.Constant(ir.IntType(1), int(operands[0])))
         elif name == "compare":
-            done.append(b.fcmp_ordered(operands[0], done[operands[1]], done[operands[2]]))
+            done.append(b.fcmp_ordered(operands[0], *_alike(b, *(done[k] for k in operands[1:]))))
+        elif name == "select":
+            condition, *values = (done[k] for k in operands)
+            if isinstance(condition.type, ir.VectorType):
+                values = [_wide(b, x) for x in values]
+            done.append(b.select(condition, *_alike(b, *values)))
         else:
-            done.append(_OPERATIONS[name](b, *(done[k] for k in operands)))
+            done.append(_OPERATIONS[name](b, *_alike(b, *(done[k] for k in operands))))
     return [done[k] for k in results]
+
+
+def _wide(b, x):
+    """A vector, of one number too."""
+    return x if isinstance(x.type, ir.VectorType) else everywhere(b, x)
+
+
+def _alike(b, *values):
+    """All vectors, if one of them is."""
+    wide = any(isinstance(x.type, ir.VectorType) for x in values)
+    return [_wide(b, x) for x in values] if wide else values
 
 
 def _constant(x: float):
     return ir.Constant(_VECTOR, [x] * LANES)
+
+
+def _of_vectors(operation):
+    return lambda b, x: operation(b, _wide(b, x))
 
 
 def _step(b, x):
@@ -226,9 +249,10 @@ def _either(sign: str):
 
 
 _OPERATIONS = {
-    "add": lambda b, x, y: b.fadd(x, y), "subtract": lambda b, x, y: b.fsub(x, y),
-    "multiply": lambda b, x, y: b.fmul(x, y), "divide": lambda b, x, y: b.fdiv(x, y),
-    "root": lambda b, x: whole(b, "sqrt", x), "exp": _exp, "step": _step, "max": _either(">"), "min": _either("<"),
+    "add": lambda b, x, y: b.fadd(x, y, flags=_FUSED), "subtract": lambda b, x, y: b.fsub(x, y, flags=_FUSED),
+    "multiply": lambda b, x, y: b.fmul(x, y, flags=_FUSED), "divide": lambda b, x, y: b.fdiv(x, y),
+    "root": lambda b, x: whole(b, "sqrt", x), "exp": _of_vectors(_exp),
+    "step": _of_vectors(_step), "max": _either(">"), "min": _either("<"),
     "select": lambda b, c, x, y: b.select(c, x, y), "not": lambda b, c: b.not_(c),
     "and": lambda b, x, y: b.and_(x, y), "or": lambda b, x, y: b.or_(x, y),
 }  # fmt: skip

@@ -174,15 +174,17 @@ hold = _kernel(2, 2, _hold)
 
 def everywhere(b, number):
     """One number in every lane."""
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    kind = ir.VectorType(number.type, LANES)
+    undefined = ir.Constant(kind, ir.Undefined)
     one = b.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
     return b.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
 def whole(b, name: str, x):
-    """An LLVM intrinsic of one vector, such as sqrt or fabs."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR])
-    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.{name}.v{LANES}f64"), [x])
+    """An LLVM intrinsic of one vector or number, such as sqrt or fabs."""
+    kind = ir.FunctionType(x.type, [x.type])
+    suffix = f"v{LANES}f64" if isinstance(x.type, ir.VectorType) else "f64"
+    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.{name}.{suffix}"), [x])
 
 
 def _copy(b, arrays, numbers):
