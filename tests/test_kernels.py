@@ -42,7 +42,7 @@ def test_a_kernel_gives_the_law_and_its_slopes(name, load_line):
     at, slopes, constants = np.zeros_like(u), np.zeros_like(u), np.zeros((3 * n, LANES))
     error, active = np.zeros((3, LANES)), np.array([0, 2])
     kernel = kernels.advance(device, load_line)
-    kernel(active, True, np.full((1, LANES), 1e-7), np.ones((1, LANES)), u, at, c * n, 0, n, n, 0, parameters,
+    kernel(active, True, np.full((1, LANES), 1e-7), u, at, c * n, 0, n, n, 0, parameters,
            np.zeros(n), slopes, constants, error)  # fmt: skip
     shaped = u.reshape(3, c, n, LANES)
     expected = device.law(*np.moveaxis(shaped, 1, 0), *[p[:, None] for p in parameters])

@@ -89,10 +89,9 @@ def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float):
     allowed = np.full((1, LANES), tolerance)
     parameters = np.array(values, dtype=float).reshape(len(values), n)
     resistance = np.zeros(n) if seen is None else seen
-    least = np.full((1, LANES), device.step)
 
     def compiled(active, begin, u, at, slopes, constants, error):
-        kernel(active, begin, allowed, least, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
+        kernel(active, begin, allowed, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
                parameters, resistance, _rows(slopes), _rows(constants), error)  # fmt: skip
 
     return compiled

@@ -37,7 +37,7 @@ law = program.compile_law(CODE, {results}, {n_controls})
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def advance(active, begin, tolerance, least, u, at, n_slots, slot, n, n_elements, element, parameters, resistance,
+def advance(active, begin, tolerance, u, at, n_slots, slot, n, n_elements, element, parameters, resistance,
             slopes, constants, error):
     for k in range(len(active)):
         b = active[k]
@@ -67,30 +67,45 @@ def text(device: Device, load_line: bool) -> str:
     ------
     UnknownOperationError
     """
-    names, junctions = list(device.parameters), {j.control: j for j in device.junctions}
     lines = []
+    values = {p: f"parameters[{k}, e]" for k, p in enumerate(device.parameters)}
     for c in range(len(device.controls)):
-        row = f"first + {c} * n + e"
-        if c not in junctions:
-            call = f"vector.within(at, u, least, {row})" if device.step else f"vector.copy(at, u, {row})"
-            lines.append(call)
-            continue
-        j = junctions[c]
-        values = [f"parameters[{names.index(p)}, e]" for p in (j.saturation, j.slope)]
-        sign = f"parameters[{names.index(j.sign)}, e] * " if j.sign else ""
-        how, more = ("on_load_line", ", resistance[e]") if load_line else ("logarithmic", "")
-        old, new = f"{sign}at[{row}, s]", f"{sign}u[{row}, s]"
-        # Below this the limiter lets everything through; where it does for all eight, none is asked.
-        lines.append(f"if vector.beyond(u, at, {row}, {1e-3 if load_line else 2.0} * {values[1]}):")
-        lines.append(f"    for s in range({vector.LANES}):")
-        lines.append(f"        at[{row}, s] = {sign}{how}({new}, {old}, {', '.join(values)}{more})")
-        lines.append("else:")
-        lines.append(f"    vector.copy(at, u, {row})")
+        lines += limiter(device, c, f"first + {c} * n + e", values, load_line, "[e]")
     code, results = program.program(device)
     return _TEXT.format(
         name=device.name, code="[\n" + "".join(f"    {i!r},\n" for i in code) + "]", results=results,
         n_controls=len(device.controls), limits="\n".join(" " * 16 + line for line in lines),
     )  # fmt: skip
+
+
+def limiter(device: Device, c: int, row: str, values: dict[str, str], load_line: bool, seen: str) -> list[str]:
+    """Lines that take row `row` of `at` to where control c is linearised next, its law's solution in that of `u`.
+
+    Parameters
+    ----------
+    values : parameter -> the text that reads it
+    seen : index of the control's element in `resistance`
+    """
+    junction = next((j for j in device.junctions if j.control == c), None)
+    if junction is None:
+        return [f"vector.within(at, u, {device.step!r}, {row})" if device.step else f"vector.copy(at, u, {row})"]
+    saturation, slope = values[junction.saturation], values[junction.slope]
+    sign = f"{values[junction.sign]} * " if junction.sign else ""
+    how, more = ("on_load_line", f", resistance{seen}") if load_line else ("logarithmic", "")
+    old, new = f"{sign}at[{row}, s]", f"{sign}u[{row}, s]"
+    # Below this, and where it blocks, the limiter lets everything through; if all eight lanes do, none is asked.
+    jump = f"{1e-3 if load_line else 2.0} * {slope}"
+    return [
+        f"if vector.beyond(u, at, {row}, {jump}, {sign}1.0):", f"    for s in range({vector.LANES}):",
+        f"        at[{row}, s] = {sign}{how}({new}, {old}, {saturation}, {slope}{more})", "else:",
+        f"    vector.copy(at, u, {row})",
+    ]  # fmt: skip
+
+
+def fingerprint(device: Device) -> str:
+    """All that a device's compiled code depends on."""
+    law = [device.name, str(device.parts), str(device.expression), *device.controls, *device.parameters]
+    return "\n".join([*law, str(device.junctions), str(device.step)])
 
 
 @cache
@@ -100,30 +115,29 @@ def advance(device: Device, load_line: bool) -> Callable | None:
     Its arrays have rows of eight samples: slot ``s`` of block ``b`` of `u`, `at`, `slopes` is row ``b n_slots + s``,
     element ``e`` of `constants` row ``b n_elements + e``, and `error` has one row a block.
     """
-    # Written anew only when the law, the makers of the text, or the compiler's helpers have changed: to write it takes
-    # sympy some tenths of a second.
     makers = [inspect.getsource(m) for m in (sys.modules[__name__], program, vector, wave)]
-    law = [
-        device.name,
-        str(device.parts),
-        str(device.expression),
-        *device.controls,
-        *device.parameters,
-        str(device.junctions),
-    ]
-    key = "\n".join([*makers, *law, str(device.step), str(load_line), sympy.__version__])
-    name = f"law_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    key = "\n".join([*makers, fingerprint(device), str(load_line), sympy.__version__])
+    module = kept(f"law_{hashlib.sha256(key.encode()).hexdigest()[:24]}", lambda: text(device, load_line))
+    return None if module is None else module.advance
+
+
+def kept(name: str, write: Callable[[], str]):
+    """The module of that name in the user's cache, written on first use; None where a law has no vector code.
+
+    Written anew only when the law, the makers of the text, or the compiler's helpers have changed, which its name
+    tells: to write it takes sympy some tenths of a second.
+    """
     path = _folder() / f"{name}.py"
     if not path.is_file():
         try:
-            written = text(device, load_line)
+            written = write()
         except program.UnknownOperationError:
             return None
         handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".py")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(written)
         os.replace(draft, path)  # another process may be writing the same
-    return _module(name, path).advance
+    return _module(name, path)
 
 
 def _module(name: str, path: Path):

@@ -151,16 +151,16 @@ def compile_law(code: list[Instruction], results: list[int], n_controls: int):
     the slopes to the same rows of `slopes`, and i - sum of slope * control to row `element` of `constants`.
     """
 
-    def emit(context, b, signature, values):
-        at, slopes, constants = (Rows(context, b, signature.args[k], values[k]) for k in (0, 2, 3))
-        table = context.make_array(signature.args[1])(context, b, values[1])
-        row, n, e, element = values[4:]
+    def emit(context, b, signature, given):
+        at, slopes, constants = (Rows(context, b, signature.args[k], given[k]) for k in (0, 2, 3))
+        table = context.make_array(signature.args[1])(context, b, given[1])
+        row, n, e, element = given[4:]
         rows = [b.add(b.add(row, e), b.mul(ir.Constant(ir.IntType(64), c), n)) for c in range(n_controls)]
         inputs = [at[r] for r in rows]
         for k in range(sum(1 for i in code if i[0] == "input") - n_controls):
             place = b.add(b.mul(ir.Constant(ir.IntType(64), k), n), e)
             inputs.append(b.load(b.gep(table.data, [place])))
-        current, *d = (_wide(b, x) for x in _values(b, code, inputs, results))
+        current, *d = (wide(b, x) for x in values(b, code, inputs, results))
         for r, slope, control in zip(rows, d, inputs):
             slopes[r] = slope
             current = b.fsub(current, b.fmul(slope, control))
@@ -175,7 +175,7 @@ def compile_law(code: list[Instruction], results: list[int], n_controls: int):
     return intrinsic(law)
 
 
-def _values(b, code, inputs, results):
+def values(b, code, inputs, results):
     """What the instructions give: vectors, or single numbers where only parameters enter."""
     done: list = []
     for name, *operands in code:
@@ -188,24 +188,24 @@ def _values(b, code, inputs, results):
         elif name == "compare":
             done.append(b.fcmp_ordered(operands[0], *_alike(b, *(done[k] for k in operands[1:]))))
         elif name == "select":
-            condition, *values = (done[k] for k in operands)
+            condition, *either = (done[k] for k in operands)
             if isinstance(condition.type, ir.VectorType):
-                values = [_wide(b, x) for x in values]
-            done.append(b.select(condition, *_alike(b, *values)))
+                either = [wide(b, x) for x in either]
+            done.append(b.select(condition, *_alike(b, *either)))
         else:
             done.append(_OPERATIONS[name](b, *_alike(b, *(done[k] for k in operands))))
     return [done[k] for k in results]
 
 
-def _wide(b, x):
+def wide(b, x):
     """A vector, of one number too."""
     return x if isinstance(x.type, ir.VectorType) else everywhere(b, x)
 
 
-def _alike(b, *values):
+def _alike(b, *operands):
     """All vectors, if one of them is."""
-    wide = any(isinstance(x.type, ir.VectorType) for x in values)
-    return [_wide(b, x) for x in values] if wide else values
+    some = any(isinstance(x.type, ir.VectorType) for x in operands)
+    return [wide(b, x) for x in operands] if some else operands
 
 
 def _constant(x: float):
@@ -213,7 +213,7 @@ def _constant(x: float):
 
 
 def _of_vectors(operation):
-    return lambda b, x: operation(b, _wide(b, x))
+    return lambda b, x: operation(b, wide(b, x))
 
 
 def _step(b, x):

@@ -213,21 +213,23 @@ moved = _kernel(4, 2, _moved)
 """error[element] = max(error[element], |fresh[row] - past[row]| - tolerance[0] |fresh[row]|)."""
 
 
-def _within(b, arrays, numbers):
-    at, fresh, least = arrays
-    (row,) = numbers
-    old, new = at[row], fresh[row]
-    size = whole(b, "fabs", old)
-    step = least[ir.Constant(_LONG, 0)]
-    reach = b.fadd(size, size)
-    reach = b.select(b.fcmp_ordered(">", reach, step), reach, step)
-    low, high = b.fsub(old, reach), b.fadd(old, reach)
-    new = b.select(b.fcmp_ordered("<", new, low), low, new)
-    at[row] = b.select(b.fcmp_ordered(">", new, high), high, new)
+@intrinsic
+def within(typing, at, fresh, least, row):
+    """at[row] = fresh[row], at most max(least, 2 |at[row]|) from at[row]."""
 
+    def emit(context, b, signature, values):
+        at, fresh = (Rows(context, b, signature.args[k], values[k]) for k in range(2))
+        step, row = everywhere(b, values[2]), values[3]
+        old, new = at[row], fresh[row]
+        size = whole(b, "fabs", old)
+        reach = b.fadd(size, size)
+        reach = b.select(b.fcmp_ordered(">", reach, step), reach, step)
+        low, high = b.fsub(old, reach), b.fadd(old, reach)
+        new = b.select(b.fcmp_ordered("<", new, low), low, new)
+        at[row] = b.select(b.fcmp_ordered(">", new, high), high, new)
+        return context.get_dummy_value()
 
-within = _kernel(3, 1, _within)
-"""at[row] = fresh[row], at most max(least[0], 2 |at[row]|) from at[row]."""
+    return types.void(at, fresh, types.float64, types.int64), emit
 
 
 def _subtract_column(b, arrays, numbers):
@@ -322,19 +324,15 @@ copy_rows, add_rows = _run(False), _run(True)
 """target[to + t] = (or +=) source[origin + t] for t < count."""
 
 
-def far(b, new, old, limit):
-    """Whether any lane of two rows is more than `limit` apart, or no number."""
-    gap = whole(b, "fabs", b.fsub(new, old))
-    lanes = b.bitcast(b.fcmp_unordered(">", gap, everywhere(b, limit)), ir.IntType(LANES))
-    return b.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
-
-
 @intrinsic
-def beyond(typing, fresh, past, row, limit):
-    """far(fresh[row], past[row], limit) as a truth value."""
+def beyond(typing, fresh, past, row, limit, sign):
+    """Whether in any lane fresh[row] and past[row] are more than `limit` apart with sign * fresh[row] > 0, or no number."""
 
     def emit(context, b, signature, values):
         new, old = (Rows(context, b, signature.args[k], values[k])[values[2]] for k in range(2))
-        return far(b, new, old, values[3])
+        gap = whole(b, "fabs", b.fsub(new, old))
+        forward = b.fcmp_unordered(">", b.fmul(new, everywhere(b, values[4])), everywhere(b, ir.Constant(_DOUBLE, 0.0)))
+        lanes = b.and_(b.fcmp_unordered(">", gap, everywhere(b, values[3])), forward)
+        return b.icmp_unsigned("!=", b.bitcast(lanes, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0))
 
-    return types.boolean(fresh, past, types.int64, types.float64), emit
+    return types.boolean(fresh, past, types.int64, types.float64, types.float64), emit
