@@ -61,7 +61,7 @@ def test_the_exponential_holds_over_the_whole_range():
     kernel = kernels.advance(law, False)
     v = np.concatenate([np.linspace(-700, 708, 16 * LANES - 3), [800.0, -800.0, np.nan]]).reshape(-1, LANES)
     at, slopes, constants = np.zeros_like(v), np.zeros_like(v), np.zeros_like(v)
-    kernel(np.array([0]), True, np.zeros((1, LANES)), np.zeros((1, LANES)), v, at, 16, 0, 16, 16, 0, np.zeros((1, 16)),
+    kernel(np.array([0]), True, np.zeros((1, LANES)), v, at, 16, 0, 16, 16, 0, np.zeros((1, 16)),
            np.zeros(16), slopes, constants, np.zeros((1, LANES)))  # fmt: skip
     found = slopes.ravel()
     np.testing.assert_allclose(found[:-3], np.exp(v.ravel()[:-3]), rtol=5e-16)

@@ -36,6 +36,8 @@ class Structure:
         +1 where the source's n+ is the node, -1 where its n- is.
     free : ndarray
         The unknowns that remain.
+    pairs : (rows, columns)
+        More places of the Jacobian that are not zero, for what else is added to it: see `cells`.
     """
 
     circuit: Circuit
@@ -47,6 +49,7 @@ class Structure:
     known_signs: np.ndarray
     free: np.ndarray
     n: int
+    pairs: tuple[np.ndarray, np.ndarray] = (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
 
     @cached_property
     def triplets(self) -> tuple[np.ndarray, np.ndarray]:
@@ -72,8 +75,7 @@ class Structure:
             extra = np.arange(self.circuit.n_unknowns + 1, self.n + 1)
             for r, c in ((extra, a), (extra, b), (a, extra), (b, extra)):
                 put(r, c)
-        if not rows:
-            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        put(*self.pairs)
         return np.concatenate(rows), np.concatenate(columns)
 
     @cached_property
@@ -206,7 +208,8 @@ class Linear:
         if s.clamped:
             one = np.ones(s.circuit.n_outputs)
             values += [one, -one, one, -one]
-        self.values = np.concatenate(values) if values else np.zeros(0)
+        values.append(np.zeros(len(s.pairs[0])))
+        self.values = np.concatenate(values)
 
     @cached_property
     def matrix(self) -> sp.csc_matrix:

@@ -44,9 +44,10 @@ class Slots:
             signs.append(read_signs.ravel())
             element.append(np.tile(np.arange(n_elements, n_elements + len(out)), len(reads)))
             n_slots, n_elements = n_slots + reads.size, n_elements + len(out)
+        none = np.zeros(0, dtype=np.intp)
         return cls(
-            np.concatenate(places), np.concatenate(signs), np.concatenate(element), first_slot, first_element,
-            n_elements,
+            np.concatenate([none, *places]), np.concatenate([np.zeros(0), *signs]), np.concatenate([none, *element]),
+            first_slot, first_element, n_elements,
         )  # fmt: skip
 
     def spread(self, u: np.ndarray) -> np.ndarray:
@@ -67,7 +68,11 @@ class Plan:
         first = len(linear.values)
         # Slopes of different size, so that none of them cancel.
         sizes = np.random.default_rng(0).uniform(0.5e-4, 1e-4, len(signs)) * np.abs(linear.values).max(initial=1.0)
-        typical = block.entries(np.concatenate([linear.values, sizes * signs]))
+        joined = linear.values.copy()
+        if count := len(s.pairs[0]):  # a cell looks like a resistor between its nodes
+            size = np.random.default_rng(1).uniform(0.5e-4, 1e-4, count) * np.abs(linear.values).max(initial=1.0)
+            joined[-count:] = np.where(s.pairs[0] == s.pairs[1], 2.0, -1.0) * size
+        typical = block.entries(np.concatenate([joined, sizes * signs]))
         self.symmetric = s.symmetric
         self.pattern: Pattern = analyse(block, typical, self.symmetric)
         p = self.pattern
@@ -91,7 +96,7 @@ class Plan:
         upper[read.row[read.data > 0]] = read.col[read.data > 0]
         lower[read.row[read.data < 0]] = read.col[read.data < 0]
         # Triplets repeat each slope for every row and column that it enters.
-        repeats = np.concatenate([
+        repeats = np.concatenate([np.zeros(0, dtype=np.intp)] + [
             np.concatenate([np.tile(slot + c * n + np.arange(n), 2) for c in range(len(g.device.controls))] * rows)
             for g, slot, n, rows in (
                 (g, slot, len(g.names), 2 if g.branch is None else 1) for g, slot in zip(self._groups, slots.first_slot)
@@ -100,8 +105,8 @@ class Plan:
         one = np.ones(len(repeats))
         spread = sp.csr_matrix((one, (np.arange(len(repeats)), repeats)), shape=(len(repeats), len(slots.places)))
         entries = (self.scatter @ spread).tocsr()
-        out = np.concatenate([o for _, _, o, _ in ports.slots])
-        signs = np.concatenate([o for _, _, _, o in ports.slots])
+        out = np.concatenate([np.zeros(0, dtype=np.intp)] + [o for _, _, o, _ in ports.slots])
+        signs = np.concatenate([np.zeros(0)] + [o for _, _, _, o in ports.slots])
         outputs = sp.csr_matrix((signs, (out, np.arange(len(out)))), shape=(ports.n_out, len(out)))
         rows = -(ports.inject_free.tocsr()[p.rows] @ outputs).tocsr()
         return (
@@ -129,6 +134,15 @@ def plan_of(s: Structure, linear: Linear, p: Ports) -> Plan:
     return s.memo("plan", lambda: Plan(s, linear, p))
 
 
+def seen_resistance(linear: Linear, p: Ports) -> np.ndarray | None:
+    """Rough resistance seen by each square port: the reciprocal diagonal entries of its two nodes."""
+    if not p.square:
+        return None
+    diagonal = np.abs(linear.matrix.diagonal())
+    inverse = np.where(diagonal > 0, 1.0 / np.maximum(diagonal, 1e-300), 0.0)
+    return np.maximum(abs(p.read_free) @ inverse, 1e-9)
+
+
 class Batched:
     """One factorisation of eight samples at once per Newton step."""
 
@@ -145,13 +159,8 @@ class Batched:
 
     @cached_property
     def resistance(self) -> np.ndarray | None:
-        """Rough resistance seen by each port: the reciprocal diagonal entries of its two nodes."""
-        if not self.ports.square:
-            return None
-        diagonal = np.abs(self.linear.matrix.diagonal())
-        inverse = np.where(diagonal > 0, 1.0 / np.maximum(diagonal, 1e-300), 0.0)
-        seen = abs(self.ports.read_free) @ inverse
-        return np.maximum(seen, 1e-9)
+        """Rough resistance seen by each port, or None where ports are not square."""
+        return seen_resistance(self.linear, self.ports)
 
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
         return b_free, known_controls

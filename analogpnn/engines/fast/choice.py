@@ -9,6 +9,8 @@ import numpy as np
 
 from analogpnn.engines.fast.assembly import Linear, Structure
 from analogpnn.engines.fast.batched import Batched, plan_of
+from analogpnn.engines.fast.celled import Celled
+from analogpnn.engines.fast.cells import condense
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.ports import Ports
@@ -22,12 +24,12 @@ DENSE_LIMIT = 24
 """Unknowns up to which dense matrices, all samples at once, are."""
 
 
-def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
+def choose(s: Structure, linear: Linear, p: Ports, parameters: list[list[np.ndarray]]) -> tuple[Any, str]:
     """The system to iterate on, and why.
 
     Returns
     -------
-    system : Factor (linear circuits), Reduced, Batched or Full; None for a linear circuit that is singular
+    system : Factor (linear circuits), Reduced, Celled, Batched or Full; None for a linear circuit that is singular
     reason : str
     """
     n, k = len(s.free), p.n_in
@@ -41,6 +43,15 @@ def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
             return system, f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, {laws} laws, dense"
     if n <= DENSE_LIMIT:
         return Full(s, linear, p), f"full: Newton's method on all {n} unknowns ({k} nonlinear controls), dense"
+    condensed = condense(s)
+    if condensed is not None:
+        system = _regular(Celled, condensed, linear, p, parameters)
+        if system is not None:
+            cells = sum(len(f) for f in condensed.families)
+            return system, (
+                f"cells: {cells} devices with nodes inside eliminated one by one, sparse {_factors(s)} of the "
+                f"{len(condensed.structure.free)} unknowns between them, eight samples at once"
+            )
     plan = _regular(plan_of, s, linear, p)
     if plan is None:
         return None, "singular"
@@ -51,10 +62,13 @@ def choose(s: Structure, linear: Linear, p: Ports) -> tuple[Any, str]:
                 f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, conjugate gradients in products "
                 f"(a factor would fill to {plan.pattern.fill} entries)"
             )
-    kind = "L D L^T" if s.symmetric else "L U"
     return Batched(s, linear, p), (
-        f"batched: sparse {kind} of {n} unknowns ({plan.pattern.fill} entries), eight samples at once"
+        f"batched: sparse {_factors(s)} of {n} unknowns ({plan.pattern.fill} entries), eight samples at once"
     )
+
+
+def _factors(s: Structure) -> str:
+    return "L D L^T" if s.symmetric else "L U"
 
 
 def _port_flops(k: int, fill: int) -> float:

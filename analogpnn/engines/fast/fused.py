@@ -22,58 +22,79 @@ STEPS = 8
 _NOTHING = np.zeros((0, 0, LANES))
 
 
-def settle(system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int, tolerance: float = TOLERANCE):
+def settle(
+    system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int, tolerance: float = TOLERANCE, cells=None
+):
     """As `iteration.iterate`, for laws whose parameters are the same for all samples.
+
+    Parameters
+    ----------
+    cells : celled.Cells, optional
+        Whose nodes were eliminated from the system.
 
     Returns
     -------
     x : ndarray (B, n_free), done : ndarray (B,) of bool
+        With cells, the free unknowns of the whole circuit.
     """
     b, known = state
     plan = system.plan
     batch, blocks = len(start), -(-len(start) // LANES)
     slots = plan.slots
-    u = slots.spread(_laid_out(start))
-    fixed = slots.spread(_laid_out(known)) if system.ports.read_known.nnz else _NOTHING
-    right = np.take(_laid_out(b), plan.pattern.rows, axis=1)
+    u = slots.spread(laid_out(start))
+    fixed = slots.spread(laid_out(known)) if system.ports.read_known.nnz else _NOTHING
+    right = np.take(laid_out(b), plan.pattern.rows, axis=1)
     at = np.empty_like(u)
     slopes = np.empty_like(u)
     constants = np.empty((blocks, slots.n_elements, LANES))
     error = np.zeros((blocks, LANES))
     y = np.empty_like(right)
-    x = np.full((blocks, LANES, system.linear_size), np.nan)
+    x = np.full((blocks, LANES, system.linear_size if cells is None else cells.n_free), np.nan)
     done = np.zeros((blocks, LANES), dtype=bool)
     advances = [_advance(laws, k, system, slots, tolerance) for k in range(len(laws.groups))]
-    given = system.base, _rows(right), _rows(constants), _rows(slopes)
+    matrix, total = _NOTHING, right
+    checking = list(plan.checking)
+    if cells is not None:
+        matrix, total = np.zeros((blocks, len(system.base) + 1, LANES)), np.empty_like(right)
+        checking[2] = cells.places[plan.pattern.columns]
+    given = system.base, _rows(matrix), _rows(total), _rows(constants), _rows(slopes)
+
+    def advance(active, begin: bool) -> None:
+        for each in advances:
+            each(active, begin, u, at, slopes, constants, error)
+        if cells is not None:
+            lanes.reset(active, plan.pattern.n, system.base, _rows(right), given[1], given[2])
+            cells.advance(active, begin, _rows(y), given[1], given[2], error, tolerance)
 
     @np.errstate(all="ignore")
     def run(first: int, last: int) -> None:
         active = np.arange(first, last)
-        for each in advances:
-            each(active, True, u, at, slopes, constants, error)
+        advance(active, True)
         for _ in range(max_steps):
             step: tuple = (*plan.arguments, active, *given, _rows(y), _rows(u), _rows(fixed))
             lanes.step(*step)
             error[active] = 0.0
-            for each in advances:
-                each(active, False, u, at, slopes, constants, error)
-            check: tuple = (*plan.checking, active, error, tolerance, *given, _rows(at), _rows(y), x, done)
+            advance(active, False)
+            before = done[active]
+            check: tuple = (*checking, active, error, tolerance, *given, _rows(at), _rows(y), x, done)
             lanes.collect(*check)
+            if cells is not None:
+                cells.collect(active, done[active] & ~before, _rows(y), x)
             going = ~done[active] & np.isfinite(error[active])
             active = active[going.any(axis=1)]
             if not len(active):
                 break
 
-    lanes.share(run, blocks, STEPS * plan.pattern.flops * LANES)
+    lanes.share(run, blocks, STEPS * (plan.pattern.flops + (0 if cells is None else cells.flops)) * LANES)
     return x.reshape(blocks * LANES, -1)[:batch], done.ravel()[:batch]
 
 
-def _laid_out(values: np.ndarray) -> np.ndarray:
+def laid_out(values: np.ndarray) -> np.ndarray:
     """(B, k) as (blocks, k, LANES); the last block is filled up with copies of the last sample."""
     lacking = -len(values) % LANES
     if lacking:
         values = np.concatenate([values, np.repeat(values[-1:], lacking, axis=0)])
-    return np.ascontiguousarray(np.swapaxes(values.reshape(-1, LANES, values.shape[1]), 1, 2))
+    return np.ascontiguousarray(np.swapaxes(values.reshape(len(values) // LANES, LANES, values.shape[1]), 1, 2))
 
 
 def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float):

@@ -108,6 +108,15 @@ def fingerprint(device: Device) -> str:
     return "\n".join([*law, str(device.junctions), str(device.step)])
 
 
+def sources(*modules) -> str:
+    """The modules' text, and sympy's version."""
+    return "\n".join([*(inspect.getsource(m) for m in modules), sympy.__version__])
+
+
+MAKERS = sources(sys.modules[__name__], program, vector, wave)
+"""Read when they are loaded, not later, so that a process that outlives an update doesn't mix two of them."""
+
+
 @cache
 def advance(device: Device, load_line: bool) -> Callable | None:
     """The compiled kernel of a device, or None where its law has no vector code.
@@ -115,8 +124,7 @@ def advance(device: Device, load_line: bool) -> Callable | None:
     Its arrays have rows of eight samples: slot ``s`` of block ``b`` of `u`, `at`, `slopes` is row ``b n_slots + s``,
     element ``e`` of `constants` row ``b n_elements + e``, and `error` has one row a block.
     """
-    makers = [inspect.getsource(m) for m in (sys.modules[__name__], program, vector, wave)]
-    key = "\n".join([*makers, fingerprint(device), str(load_line), sympy.__version__])
+    key = "\n".join([MAKERS, fingerprint(device), str(load_line)])
     module = kept(f"law_{hashlib.sha256(key.encode()).hexdigest()[:24]}", lambda: text(device, load_line))
     return None if module is None else module.advance
 

@@ -121,10 +121,12 @@ def _solve_range(
 @_compiled
 def step(
     symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, entries, entry_pointers, entry_slots, entry_signs,
-    row_pointers, row_elements, row_signs, element, upper, lower, sign, n_elements, active, base, right, constants,
-    slopes, y, u, fixed
+    row_pointers, row_elements, row_signs, element, upper, lower, sign, n_elements, active, base, matrix, right,
+    constants, slopes, y, u, fixed
 ):  # fmt: skip
     """One linear step of the blocks in `active`: y solves the linearised equations, u are its controls.
+
+    The matrix is `base`, or the block's own rows of `matrix` where that is given, and the slopes.
 
     Arrays have rows of LANES samples, block after block; controls are numbered by slot, outputs by element (see
     `batched.Slots`).
@@ -135,7 +137,10 @@ def step(
     n_slots = len(element)
     for k in range(len(active)):
         b = active[k]
-        v.spread(a, base, len(base))
+        if len(matrix):
+            v.copy_rows(a, matrix, 0, b * (len(base) + 1), len(base))
+        else:
+            v.spread(a, base, len(base))
         for q in range(len(entries)):
             v.accumulate(
                 a, slopes, entry_slots, entry_signs, entries[q], b * n_slots, entry_pointers[q], entry_pointers[q + 1]
@@ -155,9 +160,20 @@ def step(
 
 
 @_compiled
+def reset(active, n, base, right, matrix, total):
+    """Rows of `matrix` and `total` of the blocks in `active` as they are before cells add to them."""
+    for k in range(len(active)):
+        b = active[k]
+        for p in range(len(base)):
+            for s in range(LANES):
+                matrix[b * (len(base) + 1) + p, s] = base[p]
+        v.copy_rows(total, right, b * n, b * n, n)
+
+
+@_compiled
 def collect(
     symmetric, n, columns, cp, ci, row_pointers, row_elements, row_signs, element, n_elements, active, error, tolerance,
-    base, right, constants, slopes, at, y, x, done
+    base, matrix, right, constants, slopes, at, y, x, done
 ):  # fmt: skip
     """Keep the solutions of lanes that have just converged.
 
@@ -195,7 +211,8 @@ def collect(
             for j in range(n):
                 for p in range(cp[j], cp[j + 1]):
                     for s in range(LANES):
-                        part = base[p] * y[b * n + j, s]
+                        entry = matrix[b * (len(base) + 1) + p, s] if len(matrix) else base[p]
+                        part = entry * y[b * n + j, s]
                         r[ci[p], s] -= part
                         scale[ci[p], s] += abs(part)
             for j in range(n):

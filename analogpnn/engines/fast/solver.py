@@ -10,6 +10,7 @@ from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.assembly import Linear, Structure, right_hand_side, structure
 from analogpnn.engines.fast.batched import Batched
+from analogpnn.engines.fast.celled import Celled
 from analogpnn.engines.fast.choice import choose
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import Full
@@ -58,7 +59,7 @@ class Solver:
         self.parameters = circuit.parameters(theta)
         self.linear = Linear(self.structure, self.parameters)
         self.laws = Laws(self.structure, self.ports, self.parameters)
-        self.system, self.explanation = choose(self.structure, self.linear, self.ports)
+        self.system, self.explanation = choose(self.structure, self.linear, self.ports, self.parameters)
         if self.system is None:
             raise NetlistError(
                 "the circuit's equations are singular", path=circuit.path,
@@ -72,15 +73,13 @@ class Solver:
         currents, voltages = (None, imposed) if s.clamped else (imposed, None)
         b = right_hand_side(s, parameters, currents, voltages, (batch,))
         known = self._known(parameters, batch)
-        b_free = b[:, s.free] - (self.linear.to_known @ known.T).T
+        injected = None
         if isinstance(self.system, Factor):
-            x_free, injected = self.system.solve(b_free), None
+            x_free = self.system.solve(self._free(b, known))
         else:
-            known_controls = (self.ports.read_known @ known.T).T
-            x_free = self._nonlinear(b_free, known_controls, start, max_steps)
-            injected = None
+            x_free = self._nonlinear(b, known, start, max_steps)
             if self.ports.inject_known.nnz:
-                u = (self.ports.read_free @ x_free.T).T + known_controls
+                u = (self.ports.read_free @ x_free.T).T + self._controls(known)
                 tangent = self.laws.tangent(self.laws.element_controls(u))
                 injected = tangent.offset + self.laws.times(tangent, u)
         x = np.zeros((batch, s.n + 1))
@@ -101,23 +100,35 @@ class Solver:
             return np.zeros((batch, 0))
         return np.broadcast_to(parameters[g][0][..., places] * s.known_signs, (batch, len(places)))
 
-    def _nonlinear(self, b_free, known_controls, start, max_steps) -> np.ndarray:
-        controls = np.zeros_like(known_controls)
-        if start is not None:
-            s = self.structure
-            padded = np.zeros((len(start), s.n + 1))
-            padded[:, : start.shape[1]] = start
-            controls = (self.ports.read_free @ padded[:, s.free].T).T + known_controls
-        state = self.system.begin(b_free, known_controls)
-        if isinstance(self.system, Batched):
-            from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
+    def _free(self, b: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Right-hand sides of the free unknowns' equations (B, n_free), known voltages moved there."""
+        return b[:, self.structure.free] - (self.linear.to_known @ known.T).T
 
-            x, done = settle(self.system, self.laws, state, controls, max_steps)
+    def _controls(self, known: np.ndarray) -> np.ndarray:
+        """What known voltages add to the ports' controls (B, n_in)."""
+        return (self.ports.read_known @ known.T).T
+
+    def _nonlinear(self, b, known, start, max_steps) -> np.ndarray:
+        s = self.structure
+        if start is not None:
+            start = np.concatenate([start, np.zeros((len(start), s.n + 1 - start.shape[1]))], axis=1)
+        if isinstance(self.system, Celled):
+            x, done = self.system.settle(b, known, start, max_steps)
         else:
-            x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
+            b_free, known_controls = self._free(b, known), self._controls(known)
+            controls = np.zeros_like(known_controls)
+            if start is not None:
+                controls = (self.ports.read_free @ start[:, s.free].T).T + known_controls
+            state = self.system.begin(b_free, known_controls)
+            if isinstance(self.system, Batched):
+                from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
+
+                x, done = settle(self.system, self.laws, state, controls, max_steps)
+            else:
+                x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
         if not done.all():
             hard = np.flatnonzero(~done)
-            x[hard] = self._continuation(b_free[hard], known_controls[hard], hard)
+            x[hard] = self._continuation(self._free(b[hard], known[hard]), self._controls(known[hard]), hard)
         return x
 
     def _continuation(self, b, known, samples: np.ndarray) -> np.ndarray:

@@ -326,7 +326,7 @@ copy_rows, add_rows = _run(False), _run(True)
 
 @intrinsic
 def beyond(typing, fresh, past, row, limit, sign):
-    """Whether in any lane fresh[row] and past[row] are more than `limit` apart with sign * fresh[row] > 0, or no number."""
+    """Whether in any lane fresh[row] and past[row] are more than `limit` apart, sign * fresh[row] > 0; or no number."""
 
     def emit(context, b, signature, values):
         new, old = (Rows(context, b, signature.args[k], values[k])[values[2]] for k in range(2))
