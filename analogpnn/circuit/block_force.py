@@ -179,49 +179,36 @@ class BlockMean(_Linear):
         so that a small nudge meets no difference of large numbers; where the weights add up to zero, as in every
         contrastive rule, the first term is left out, and at held nodes (du = 0) one product remains.
         """
+        from analogpnn.circuit.block_moments import moments  # imported on use: it compiles
+
         points = _merged(terms)
         first = points[0][1]
         circuit, blocks = first.circuit, first.blocks
         total = sum(a for a, _ in points)
         if abs(total) <= 1e-12 * max(abs(a) for a, _ in points):
             total = 0.0
-        size = len(first.states[0])
-        base = first.layers
-        shifts: list[list[Any]] = []  # du_k of every layer, k = 1, 2, ...; None at held layers
-        for _, point in points[1:]:
-            same = point.feed is first.feed
-            shifts.append([None if same and k < blocks.n_held else v - base[k] for k, v in enumerate(point.layers)])
-        weights = [a for a, _ in points[1:]]
-        moved = [_weighted(weights, [s[k] for s in shifts]) for k in range(len(base))]
-        squares = [_weighted(weights, [None if s[k] is None else s[k] ** 2 for s in shifts]) for k in range(len(base))]
-        # Means of total u^2/2 + u Du + sum a du^2 / 2, one number a node.
-        own = [_node_mean(u, d, q, total) for u, d, q in zip(base, moved, squares)]
+        same = all(point.feed is first.feed for _, point in points)
+        weights = np.array([a for a, _ in points[1:]])
+        found = [
+            _held(first.layers[k], total)
+            if same and k < blocks.n_held
+            else moments(tuple(np.ascontiguousarray(p.layers[k]) for _, p in points), weights, total)
+            for k in range(len(blocks.layers))
+        ]
         parts = []
         for n, block in enumerate(blocks.blocks):
             if block.columns is None:
                 continue
-            a, b = block.lower, block.upper
-            left, right = [], []
-            for x, y in [
-                (base[a], _sum(moved[b], total and total * base[b])),
-                (moved[a], base[b]),
-                *((s[a], _times(w, s[b])) for w, s in zip(weights, shifts)),
-            ]:
-                if x is not None and y is not None:
-                    left.append(x)
-                    right.append(y)
-            if not left:
-                left, right = [np.zeros_like(base[a][:1])], [np.zeros_like(base[b][:1])]
-            joined = np.concatenate(left) if len(left) > 1 else left[0]
-            other = (np.concatenate(right) if len(right) > 1 else right[0]) / size
-            columns = own[b] if own[b] is not None else np.zeros(block.shape[1], base[b].dtype)
-            parts.append(Part(n, joined, other, own[a], columns))
+            left, _, rows = found[block.lower]
+            _, right, columns = found[block.upper]
+            both = min(len(left), len(right))  # a held layer has one factor: its neighbour's others meet zeros
+            left, right = left[:both].reshape(-1, block.shape[0]), right[:both].reshape(-1, block.shape[1])
+            parts.append(Part(n, left, right, rows, columns))
         single, where = [], []
         for c in blocks.currents:
             learns = c.columns >= 0
             if learns.any():
-                v = _sum(moved[c.layer], total and total * base[c.layer])
-                v = np.zeros(len(c.nodes)) if v is None else v[:, c.nodes].mean(axis=0, dtype=float)
+                v = found[c.layer][1][0].sum(axis=0, dtype=float)[c.nodes]
                 single.append((-c.scale * v)[learns])  # the source runs from ground to the node
                 where.append(c.columns[learns])
         empty = np.zeros(0)
@@ -231,6 +218,12 @@ class BlockMean(_Linear):
         )  # fmt: skip
 
 
+def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None]:
+    """`moments` of a layer that is the same in all states; it is never the upper one."""
+    rows = u.dtype.type(total / 2) * np.square(u).mean(axis=0) if total else None
+    return u[None], None, rows
+
+
 def _merged(terms):
     """Weights of the same state added up; those that cancel left out."""
     found: dict[int, list] = {}
@@ -238,35 +231,6 @@ def _merged(terms):
         found.setdefault(id(point), [0.0, point])[0] += a
     kept = [(a, p) for a, p in found.values() if a]
     return kept or [(0.0, terms[0][1])]
-
-
-def _weighted(weights: list[float], arrays: list[Any]) -> Any:
-    out = None
-    for w, x in zip(weights, arrays):
-        out = _sum(out, _times(w, x))
-    return out
-
-
-def _times(weight: float, x: Any) -> Any:
-    return None if x is None else x * x.dtype.type(weight)
-
-
-def _sum(a: Any, b: Any) -> Any:
-    if a is None or b is None or isinstance(b, float):
-        return a if b is None or isinstance(b, float) else b
-    return a + b
-
-
-def _node_mean(u: np.ndarray, moved: Any, squares: Any, total: float) -> np.ndarray | None:
-    if moved is None and not total:
-        return None
-    half = u.dtype.type(0.5)
-    out = np.zeros(u.shape[1], u.dtype)
-    if moved is not None:
-        out += np.einsum("bi,bi->i", u, moved) + half * squares.sum(axis=0)
-    if total:
-        out += half * u.dtype.type(total) * np.einsum("bi,bi->i", u, u)
-    return out / u.dtype.type(len(u))
 
 
 def _voltage(point: LayeredPoint) -> np.ndarray:

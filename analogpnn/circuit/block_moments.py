@@ -1,0 +1,59 @@
+"""The averages over a batch from which the forces of a layer's conductances are made, in one pass over its voltages."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def moments(states, weights, total):
+    r"""Of states :math:`u_k = u + \delta_k` of a layer with weights :math:`a_k`, ``total`` the sum of all weights.
+
+    Parameters
+    ----------
+    states : tuple of ndarray, shape (B, n) each
+        The reference u, then the others [V].
+    weights : ndarray
+        Of the others.
+    total : float
+
+    Returns
+    -------
+    left : ndarray, shape (k, B, n)
+        :math:`u, \sum a_k \delta_k, \delta_1, \delta_2, \ldots`
+    right : ndarray, shape (k, B, n)
+        What they are multiplied with where this is the upper layer, over B: :math:`\sum a_k \delta_k + \sum a\, u, u,
+        a_1 \delta_1, a_2 \delta_2, \ldots`
+    own : ndarray, shape (n,)
+        Mean of :math:`\sum a\, u^2 / 2 + u \sum a_k \delta_k + \sum a_k \delta_k^2 / 2`.
+    """
+    batch, n = states[0].shape
+    number = states[0].dtype.type
+    half, share, whole = number(0.5), number(1) / number(batch), number(total)
+    left = np.empty((len(states) + 1, batch, n), states[0].dtype)
+    right = np.empty_like(left)
+    own = np.zeros(n, states[0].dtype)
+    for s in range(batch):
+        u, moved = left[0, s], left[1, s]
+        for j in range(n):
+            u[j] = states[0][s, j]
+            moved[j] = 0
+        for k in range(1, len(states)):
+            a, v, shift, scaled = number(weights[k - 1]), states[k][s], left[k + 1, s], right[k + 1, s]
+            for j in range(n):
+                shift[j] = v[j] - u[j]
+            for j in range(n):
+                moved[j] += a * shift[j]
+                own[j] += half * a * shift[j] * shift[j]
+            for j in range(n):
+                scaled[j] = a * share * shift[j]
+        for j in range(n):
+            own[j] += u[j] * moved[j] + half * whole * u[j] * u[j]
+        first, second = right[0, s], right[1, s]
+        for j in range(n):
+            first[j] = share * (moved[j] + whole * u[j])
+            second[j] = share * u[j]
+    for j in range(n):
+        own[j] *= share
+    return left, right, own
