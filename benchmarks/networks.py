@@ -7,8 +7,14 @@ import numpy as np
 from analogpnn import Circuit, Netlist
 
 
-def text(kind: str, nodes: int, *, diodes: float = 0.2, inputs: int = 4, decades: float = 2.0, seed: int = 0) -> str:
-    """Resistors over `decades` around 10 kohm, 1N4148-like diodes at a share of the nodes, voltage inputs at some."""
+def text(
+    kind: str, nodes: int, *, diodes: float = 0.2, amplifiers: float = 0.0, inputs: int = 4, decades: float = 2.0,
+    seed: int = 0,
+) -> str:  # fmt: skip
+    """Resistors over `decades` around 10 kohm, 1N4148-like diodes at a share of the nodes, voltage inputs at some.
+
+    Amplifiers, of gains up to 1 and output resistances of 10 kohm, lead from random nodes to a share of the nodes.
+    """
     rng = np.random.default_rng(seed)
     if kind == "grid":
         side = round(np.sqrt(nodes))
@@ -32,6 +38,8 @@ def text(kind: str, nodes: int, *, diodes: float = 0.2, inputs: int = 4, decades
     lines += [f"RG{k} n{node} 0 1meg" for k, node in enumerate(free[:: max(1, len(free) // 10)])]
     chosen = rng.choice(free, int(diodes * nodes), replace=False)
     lines += [f"D{k} {f'n{node} 0' if k % 2 else f'0 n{node}'} dd" for k, node in enumerate(chosen)]
+    for k, node in enumerate(rng.choice(free, int(amplifiers * nodes), replace=False)):
+        lines += [f"E{k} a{k} 0 n{rng.choice(free)} 0 {rng.uniform(-1, 1)!r}", f"RA{k} a{k} n{node} 10k"]
     return "\n".join([*lines, ".end", ""])
 
 

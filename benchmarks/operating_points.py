@@ -1,7 +1,8 @@
 """How many operating points a second, against the ways people do it today?
 
-Diode-resistor networks (20 % of the nodes with a diode), inputs +-2 V. Rows of one circuit are measured in turn in one
-run. The fast engine gets a new theta every time, so the work per update is included; its first solve (compilation of
+Diode-resistor networks (20 % of the nodes with a diode), inputs +-2 V; "amplified" ones have voltage amplifiers at 5 %
+of their nodes besides, so that their equations are not symmetric. Rows of one circuit are measured in turn in one run.
+The fast engine gets a new theta every time, so the work per update is included; its first solve (compilation of
 kernels, elimination order) is not. python benchmarks/operating_points.py [--large]
 """
 
@@ -10,17 +11,17 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from networks import circuit as make_circuit
 from networks import text
 from references import SciPyNewton, alter_and_op, pyspice_rebuild
 from rich.console import Console
 from rich.table import Table
 from timing import seconds
 
-from analogpnn import Netlist, Newton, Ngspice
+from analogpnn import Circuit, Netlist, Newton, Ngspice
 
 SMALL = [("grid", 9), ("grid", 100), ("grid", 1000), ("random", 1000)]
-LARGE = [("grid", 10_000)]
+AMPLIFIED = [("amplified grid", 100), ("amplified grid", 1000), ("amplified random", 1000)]
+LARGE = [("grid", 10_000), ("amplified grid", 10_000)]
 
 
 def main(large: bool) -> None:
@@ -28,9 +29,10 @@ def main(large: bool) -> None:
         "circuit", "batch", "fast ms", "points/s", "SciPy ms", "x", "ngspice sweep ms", "x", "ngspice alter+op ms", "x",
         "PySpice ms", "x", title="One operating point, milliseconds a sample (median)",
     )  # fmt: skip
-    for kind, nodes in SMALL + LARGE * large:
-        circuit = make_circuit(kind, nodes)
-        netlist = Netlist.from_text(text(kind, nodes))
+    for name, nodes in SMALL + AMPLIFIED + LARGE * large:
+        kind = name.split()[-1]
+        netlist = Netlist.from_text(text(kind, nodes, amplifiers=0.05 * (name != kind)))
+        circuit = Circuit.from_netlist(netlist)
         rng = np.random.default_rng(0)
         for batch in (1, 64):
             inputs = rng.uniform(-2, 2, (batch, circuit.n_inputs))
@@ -46,8 +48,9 @@ def main(large: bool) -> None:
                 part = inputs[: 8 if nodes == 1000 else batch]
                 rows["sweep"] = seconds(lambda k, x=part, c=circuit, s=spice: s.equilibrium(c, None, x), 3) / len(part)
                 rows["alter"] = alter_and_op(netlist, inputs[:few])
-                rows["pyspice"] = pyspice_rebuild(netlist, inputs[: min(few, 3)])
-            cells = [f"{kind} {nodes}", str(batch), f"{fast / batch * 1e3:.3f}", f"{batch / fast:.0f}"]
+                if name == kind:
+                    rows["pyspice"] = pyspice_rebuild(netlist, inputs[: min(few, 3)])
+            cells = [f"{name} {nodes}", str(batch), f"{fast / batch * 1e3:.3f}", f"{batch / fast:.0f}"]
             for key in ("scipy", "sweep", "alter", "pyspice"):
                 value = rows.get(key)
                 cells += ["", ""] if value is None else [f"{value * 1e3:.2f}", f"{value / (fast / batch):.0f}"]

@@ -22,13 +22,18 @@ class SciPyNewton:
         self.n = n
         g = r.values[0]
         a, b = (np.where(x == ground, n, x) for x in (r.positive, r.negative))
-        full = sp.csc_matrix(
-            (np.concatenate([g, g, -g, -g]), (np.concatenate([a, b, a, b]), np.concatenate([a, b, b, a]))),
-            shape=(n + 1, n + 1),
-        )
+        entries = [(g, a, a), (g, b, b), (-g, a, b), (-g, b, a)]
+        amplifiers = groups.get(id(linear.VCVS))
+        more = 0 if amplifiers is None else len(amplifiers.names)
+        if amplifiers is not None:  # grounded ones: v(out) = gain v(in), and a current into `out`
+            one, branch = np.ones(more), n + 1 + np.arange(more)
+            out, control = amplifiers.positive, amplifiers.control_positive[0]
+            entries += [(one, branch, out), (-amplifiers.values[0], branch, control), (one, out, branch)]
+        values, rows, columns = (np.concatenate(part) for part in zip(*entries))
+        full = sp.csc_matrix((values, (rows, columns)), shape=(n + 1 + more, n + 1 + more))
         self.driven = v.positive
-        self.free = np.setdiff1d(np.arange(n), self.driven)
-        place = np.full(n + 1, -1)
+        self.free = np.setdiff1d(np.r_[:n, n + 1 : n + 1 + more], self.driven)
+        place = np.full(n + 1 + more, -1)
         place[self.free] = np.arange(len(self.free))
         self.a = full[self.free][:, self.free].tocsc()
         self.to_driven = full[self.free][:, self.driven].tocsr()

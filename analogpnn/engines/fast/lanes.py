@@ -217,7 +217,8 @@ def collect(
                         scale[ci[p], s] += abs(part)
             for j in range(n):
                 for s in range(LANES):
-                    if not abs(r[j, s]) <= 1e-8 * scale[j, s] + 1e-15 and not done[b, s]:
+                    wrong = not abs(r[j, s]) <= 1e-8 * scale[j, s] + 1e-15
+                    if wrong and error[b, s] <= tolerance and not done[b, s]:
                         error[b, s] = np.inf
         for s in range(LANES):
             if error[b, s] <= tolerance and not done[b, s]:
