@@ -6,6 +6,7 @@ from circuits import read
 
 from analogpnn import Newton
 from analogpnn.circuit.generate import deep_resistive_network
+from analogpnn.engines.fast import stabilised
 from analogpnn.errors import NetlistError
 
 DIODE = "diode\n*@ input V1\n.model dd D(IS=1e-12 N=1.3)\nV1 In 0 0\nR1 in out 1k\nD1 out 0 dd\n"
@@ -40,3 +41,26 @@ def test_names_in_a_layered_network():
 def test_a_name_that_is_not_there(ask, says):
     with pytest.raises(NetlistError, match=says):
         ask(Newton().equilibrium(read(DIODE)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_biconjugate_gradients_solve_what_elimination_does(seed):
+    rng = np.random.default_rng(seed)
+    n = 60
+    z = 1e4 * (np.eye(n) + 0.3 * rng.normal(size=(n, n)) / np.sqrt(n))
+    d = 10 ** rng.uniform(-12, 1, (5, n))  # blocking and conducting diodes
+    c, guess = rng.normal(size=(2, 5, n))
+    wanted = np.stack([np.linalg.solve(np.eye(n) + z * row, right) for row, right in zip(d, c)])
+    u = wanted + 1e-6 * guess
+    for _ in range(3):  # each call may stop at the square of the residual it starts with
+        u = stabilised.solve(z, d, c, u)
+    np.testing.assert_allclose(d * u, d * wanted, rtol=1e-7, atol=1e-9 * np.abs(d * wanted).max())
+    np.testing.assert_allclose(u, wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_biconjugate_gradients_that_break_down_leave_it_to_elimination():
+    z = np.array([[0.0, 1.0], [-1.0, 0.0]]) * 1e3  # a gyrator: nothing on the diagonal
+    d, c = np.array([[1.0, 1.0], [1e-3, 0.0]]), np.array([[1.0, 0.0], [0.0, 2.0]])
+    found = stabilised.solve(z, d, c, np.zeros((2, 2)))
+    for row, right, u in zip(d, c, found):
+        np.testing.assert_allclose(u + z @ (row * u), right, atol=1e-9)

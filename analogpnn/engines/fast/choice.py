@@ -55,11 +55,12 @@ def choose(s: Structure, linear: Linear, p: Ports, parameters: list[list[np.ndar
     plan = _regular(plan_of, s, linear, p)
     if plan is None:
         return None, "singular"
-    if k >= MANY and p.square and s.symmetric and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
+    if k >= MANY and p.square and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
         system = _regular(Reduced, linear, p)
         if system is not None:
             return system, (
-                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, conjugate gradients in products "
+                f"reduced: Newton's method on {k} nonlinear ports of {n} unknowns, "
+                f"{'conjugate' if s.symmetric else 'biconjugate'} gradients in products "
                 f"(a factor would fill to {plan.pattern.fill} entries)"
             )
     return Batched(s, linear, p), (
@@ -74,7 +75,8 @@ def _factors(s: Structure) -> str:
 def _port_flops(k: int, fill: int) -> float:
     """Matrix products on the ports, in flops of a factorisation: about 60 products a solve against 9 factorisations.
 
-    Products run at three times the rate; setting Z up takes two solves a port, shared by some 60 samples.
+    Products run at three times the rate; setting Z up takes two solves a port, shared by some 60 samples. Without
+    symmetry both the products and a factorisation are twice as many.
     """
     return 6.0 * k * k + k * fill / 30.0
 

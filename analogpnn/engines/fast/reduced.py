@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analogpnn.engines.fast import conjugate
+from analogpnn.engines.fast import conjugate, stabilised
 from analogpnn.engines.fast.assembly import Linear
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import solve_rows
@@ -17,7 +17,7 @@ from analogpnn.engines.fast.laws import Laws, Tangent
 from analogpnn.engines.fast.ports import Ports
 
 MANY = 40
-"""Ports from which symmetric systems are solved by conjugate gradients."""
+"""Ports from which systems are solved by conjugate gradients, or biconjugate ones if they are not symmetric."""
 
 
 class Reduced:
@@ -31,9 +31,11 @@ class Reduced:
         if not np.isfinite(self.z).all():
             raise np.linalg.LinAlgError("singular")
         self.resistance = np.maximum(np.diag(self.z), 1e-9) if p.square else None
-        self.conjugate = p.square and p.n_in >= MANY and linear.structure.symmetric
-        self.spread = None if self.conjugate and spread.size > 1_000_000 else spread
-        self.identity = None if self.conjugate else np.eye(p.n_in)
+        self.gradients = None
+        if p.square and p.n_in >= MANY:
+            self.gradients = conjugate.solve if linear.structure.symmetric else stabilised.solve
+        self.spread = None if self.gradients and spread.size > 1_000_000 else spread
+        self.identity = None if self.gradients else np.eye(p.n_in)
         self.linear_size = self.factor.n
 
     def begin(self, b_free: np.ndarray, known_controls: np.ndarray):
@@ -44,8 +46,8 @@ class Reduced:
     def step(self, state, laws: Laws, t: Tangent, rows):
         _, _, u0, last = state
         right = u0[rows] - t.offset @ self.z.T
-        if self.conjugate:
-            u = conjugate.solve(self.z, laws.diagonal(t), right, last[rows])
+        if self.gradients is not None:
+            u = self.gradients(self.z, laws.diagonal(t), right, last[rows])
             last[rows] = u
             return u
         if self.ports.square:
