@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from analogpnn.circuit.elements import Element
+from analogpnn.devices import linear
 from analogpnn.errors import NetlistError
 from analogpnn.netlist.directives import Directive
 from analogpnn.netlist.flatten import Flat
@@ -110,7 +111,14 @@ def select_trainables(
         slack = 1e-12 * max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else 0.0
         for pattern in d.arguments:
             matched = _matches(d, pattern.lower(), primary)
+            plain = lower is not None and upper is not None and lower >= 0
             for e, parameter in matched:
+                if plain and not parameter and e.device is linear.RESISTOR:  # a million of them need not be slow
+                    start = e.values["g"]
+                    if low <= start <= high:
+                        name = e.name
+                        found[name, "g"] = Trainable(name, name, "r", "g", "G", "S"), start, low, high
+                        continue
                 t = _trainable(d, e, parameter)
                 if e.name in driven:
                     raise _error(d, f"'{e.name}' is an input: data drive it, it can't learn as well")
