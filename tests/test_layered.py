@@ -297,3 +297,14 @@ def test_kernels(kind, shape, batch):
         np.testing.assert_allclose(by_row, moved.sum(axis=1), **close)
         np.testing.assert_allclose(by_column, moved.sum(axis=0), **close)
         assert changed == np.count_nonzero(moved != w)
+
+
+def test_inputs_broadcast_against_what_is_imposed():
+    net = deep_resistive_network((3, 6, 2), gain=4, seed=3)
+    x, push = np.array([[[0.1, 0.2, 0.3]], [[0.3, 0.0, 0.1]]]), np.array([[0.0, 1e-3], [1e-3, 0.0], [0.0, 0.0]])
+    both = Newton().equilibrium(net, None, x, Inject(push))
+    assert both.outputs.shape == (2, 3, 2)
+    for i, k in np.ndindex(2, 3):
+        alone = Newton().equilibrium(net, None, x[i, 0], Inject(push[k]))
+        np.testing.assert_allclose(both.outputs[i, k], alone.outputs, rtol=0, atol=1e-12)
+        assert both.power[i, k] == pytest.approx(alone.power, rel=1e-9)

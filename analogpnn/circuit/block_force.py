@@ -204,18 +204,12 @@ class BlockMean(_Linear):
             both = min(len(left), len(right))  # a held layer has one factor: its neighbour's others meet zeros
             left, right = left[:both].reshape(-1, block.shape[0]), right[:both].reshape(-1, block.shape[1])
             parts.append(Part(n, left, right, rows, columns))
-        single, where = [], []
+        single = [np.zeros(0)]
         for c in blocks.currents:
-            learns = c.columns >= 0
-            if learns.any():
-                v = found[c.layer][1][0].sum(axis=0, dtype=float)[c.nodes]
-                single.append((-c.scale * v)[learns])  # the source runs from ground to the node
-                where.append(c.columns[learns])
-        empty = np.zeros(0)
-        return cls(
-            circuit, 1.0, tuple(parts), np.concatenate(single or [empty]),
-            np.concatenate(where or [empty.astype(int)]),
-        )  # fmt: skip
+            nodes, scale = c.learning
+            if len(nodes):  # the source runs from ground to the node
+                single.append(-scale * found[c.layer][1][0].sum(axis=0, dtype=float)[nodes])
+        return cls(circuit, 1.0, tuple(parts), np.concatenate(single), blocks.currents_at)
 
 
 def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None]:

@@ -1,12 +1,32 @@
-"""The averages over a batch from which the forces of a layer's conductances are made, in one pass over its voltages."""
+"""Sums over the voltages of a layer, in one pass: power, and the averages that make its conductances' forces."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "error_model": "numpy",
+    "nogil": True,
+    "fastmath": {"contract", "reassoc", "nsz"},
+}
 
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract", "reassoc", "nsz"})
+
+@njit(**OPTIONS)
+def delivered(total, current, voltage):
+    """Add ``sum_i current_bi voltage_bi`` to total (B,) [W]; the others have shape (B, n)."""
+    for s in range(len(total)):
+        found = voltage.dtype.type(0)
+        a, b = current[s], voltage[s]
+        for j in range(a.shape[0]):
+            found += a[j] * b[j]
+        total[s] += found
+
+
+@njit(**OPTIONS)
 def moments(states, weights, total):
     r"""Of states :math:`u_k = u + \delta_k` of a layer with weights :math:`a_k`, ``total`` the sum of all weights.
 

@@ -9,6 +9,7 @@ conductances are then a matrix: a view into theta where the resistors learn and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -116,6 +117,34 @@ class Currents:
     values: np.ndarray
     columns: np.ndarray
 
+    @cached_property
+    def learning(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the sources that learn: places in the layer, scale."""
+        learns = self.columns >= 0
+        return self.nodes[learns], self.scale[learns]
+
+    def into(self, theta: np.ndarray, count: int) -> np.ndarray:
+        """What they push into the layer's `count` nodes (count,) [A]."""
+        if self._steady is None:
+            value = np.where(self.columns >= 0, theta[self.columns], self.values)
+        else:
+            value = theta[self._steady]
+        out = np.zeros(count)
+        if self._distinct:
+            out[self.nodes] = self.scale * value
+        else:
+            np.add.at(out, self.nodes, self.scale * value)
+        return out
+
+    @cached_property
+    def _distinct(self) -> bool:
+        return len(np.unique(self.nodes)) == len(self.nodes)
+
+    @cached_property
+    def _steady(self) -> np.ndarray | slice | None:
+        """Where all of them are in theta, or None if some don't learn."""
+        return None if np.any(self.columns < 0) else run(self.columns)
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -163,15 +192,28 @@ class Blocks:
         """Numbers of the free layers."""
         return range(self.n_held, len(self.layers))
 
-    @property
+    @cached_property
     def ideal(self) -> bool:
         """Whether it has ideal diodes."""
         return any(d.ideal for d in self.diodes)
+
+    @cached_property
+    def currents_at(self) -> np.ndarray:
+        """Places in theta of the current sources that learn, source by source as in `currents`."""
+        return np.concatenate([c.columns[c.columns >= 0] for c in self.currents] or [np.zeros(0, int)])
 
     @property
     def weights(self) -> int:
         """Resistors."""
         return sum(b.shape[0] * b.shape[1] for b in self.blocks)
+
+
+def run(places: np.ndarray) -> np.ndarray | slice:
+    """Places as a slice where they follow each other: a view instead of a copy."""
+    count = len(places)
+    if count and np.array_equal(places, np.arange(places[0], places[0] + count)):
+        return slice(int(places[0]), int(places[0]) + count)
+    return places
 
 
 def find_blocks(circuit) -> Blocks | None:

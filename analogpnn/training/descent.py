@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analogpnn.circuit.block_force import BlockMean
-from analogpnn.circuit.blocks import Blocks
+from analogpnn.circuit.blocks import Blocks, run
 from analogpnn.learning.steps import Plain
 
 
@@ -63,14 +63,14 @@ class Descent:
 
     def _by_blocks(self, memory: Any, update: BlockMean) -> tuple[np.ndarray, Any, int | None]:
         # Imported on use: it compiles.
-        from analogpnn.engines.layered import kernels, sums
+        from analogpnn.engines.layered import kernels, streams, sums
 
         blocks: Blocks = self.circuit.blocks
         assert self._paces is not None
         known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         changed = 0
         for part in update.parts:
-            if not (np.isfinite(part.columns).all() and np.isfinite(part.right).all()):
+            if not (streams.finite(part.columns[None]) and streams.finite(part.right)):
                 return self.theta, memory, None
             rate, low, high = self._paces[part.block]
             w = blocks.blocks[part.block].matrix(self._own)
@@ -79,14 +79,11 @@ class Descent:
             )
             known[part.block] = rows, columns
             changed += count
-        where = update.where
-        if len(where):
-            before = self._own[where]
-            if self._single is None:
-                self._single = self.rate[where], *self.circuit.bounds[:, where]
-            rate, low, high = self._single
-            moved = before + rate * update.scale * update.single
-            moved = np.clip(moved, low, high).astype(before.dtype)
+        if len(update.where):
+            where, rate, low, high = self._currents(update.where)
+            before = self._own[where].copy()
+            moved = np.minimum(np.maximum(before + rate * (update.scale * update.single), low), high)
+            moved = moved.astype(before.dtype)
             if not np.isfinite(moved).all():
                 return self.theta, memory, None
             self._own[where] = moved
@@ -96,6 +93,12 @@ class Descent:
         every = [known.get(n) or (w.sum(axis=1), w.sum(axis=0)) for n, w in enumerate(matrices)]
         sums.remember(blocks, self.theta, sums.Weights(matrices, sums.totals(blocks, every)))
         return self.theta, memory, changed
+
+    def _currents(self, places: np.ndarray) -> Any:
+        """Of trainables that are in no crossbar: where they are, rate, bounds."""
+        if self._single is None or self._single[0] is not places:
+            self._single = places, (run(places), self.rate[places], *self.circuit.bounds[:, places])
+        return self._single[1]
 
 
 def _locked(array: np.ndarray) -> np.ndarray:

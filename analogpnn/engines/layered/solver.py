@@ -23,6 +23,7 @@ from analogpnn.circuit.boundary import Boundary, Clamp, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.layered_point import Feed, LayeredPoint, held_voltages
 from analogpnn.engines.arguments import prepare_drive
+from analogpnn.engines.layered import streams
 from analogpnn.engines.layered.diodes import Junctions
 from analogpnn.engines.layered.kernels import product
 from analogpnn.engines.layered.pair import settle_pair
@@ -105,7 +106,8 @@ def settle(
     if warm is not None and warm.theta is theta and warm.inputs is inputs and not theta.flags.writeable:
         feed = warm.feed
     else:
-        feed = _feed(circuit, blocks, known, theta, inputs, samples, kind)
+        each = inputs if inputs.shape[:-1] == batch else np.broadcast_to(inputs, (*batch, inputs.shape[-1]))
+        feed = _feed(blocks, known, theta, np.ascontiguousarray(each).reshape(samples, -1), kind)
     if warm is not None:
         states = [np.asarray(v, dtype=kind) for v in warm.states]
     else:
@@ -114,8 +116,9 @@ def settle(
     return LayeredPoint(circuit, theta, inputs, boundary, batch, tuple(states), feed)
 
 
-def _feed(circuit, blocks: Blocks, known: Weights, theta, inputs, samples: int, kind: np.dtype) -> Feed:
-    held = tuple(_held(blocks, k, inputs, samples, kind) for k in range(blocks.n_held))
+def _feed(blocks: Blocks, known: Weights, theta: np.ndarray, inputs: np.ndarray, kind: np.dtype) -> Feed:
+    samples = len(inputs)
+    held = tuple(_held(blocks, k, inputs, kind) for k in range(blocks.n_held))
     inflow = [np.zeros((samples, len(nodes)), kind) for nodes in blocks.layers[blocks.n_held :]]
     power = np.zeros(samples)
     for b, w in zip(blocks.blocks, known.matrices):
@@ -125,26 +128,27 @@ def _feed(circuit, blocks: Blocks, known: Weights, theta, inputs, samples: int, 
             power += own
     currents = [np.zeros(len(nodes), kind) for nodes in blocks.layers[blocks.n_held :]]
     for c in blocks.currents:
-        value = np.where(c.columns >= 0, theta[c.columns], c.values)
-        np.add.at(currents[c.layer - blocks.n_held], c.nodes, (c.scale * value).astype(kind))
+        own = currents[c.layer - blocks.n_held]
+        own += c.into(theta, len(own)).astype(kind)
     return Feed(held, tuple(inflow), tuple(currents), power)
 
 
 _drives: WeakKeyDictionary[Blocks, list] = WeakKeyDictionary()
 
 
-def _held(blocks: Blocks, layer: int, inputs: np.ndarray, samples: int, kind: np.dtype) -> np.ndarray:
-    """(B, n): voltages of a held layer [V]."""
+def _held(blocks: Blocks, layer: int, inputs: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """(B, n): voltages of a held layer at inputs (B, n_inputs) [V]."""
     drives = _drives.get(blocks)
     if drives is None:
         drives = _drives[blocks] = [_drive(blocks, nodes) for nodes in blocks.layers[: blocks.n_held]]
     column, scale, fixed, base = drives[layer]
     if len(fixed) == len(column):
-        return np.broadcast_to(base.astype(kind), (samples, len(column)))
-    voltages = inputs.reshape(-1, inputs.shape[-1])[:, column] * scale
+        return np.broadcast_to(base.astype(kind), (len(inputs), len(column)))
+    out = np.empty((len(inputs), len(column)), kind)
+    streams.driven(inputs, column, scale, out)
     if len(fixed):
-        voltages[:, fixed] = base
-    return np.ascontiguousarray(np.broadcast_to(voltages, (samples, len(column))), dtype=kind)
+        out[:, fixed] = base
+    return out
 
 
 def _drive(blocks: Blocks, nodes: np.ndarray):
@@ -171,8 +175,10 @@ class _Ready:
 
     def __init__(self, circuit: Circuit, blocks: Blocks, known: Weights):
         first, self.totals = blocks.n_held, known.totals
+        self.inverse = []
         for k, total in enumerate(known.totals):
-            least, most = total.min(), total.max()
+            inverse, least, most = streams.inverse(total)
+            self.inverse.append(inverse)
             if not most < np.inf:
                 raise ExperimentError("theta holds values that are not finite")
             if not least > 0:
@@ -187,7 +193,6 @@ class _Ready:
                 self.joined[b.upper - first].append((b.lower - first, w))
                 self.joined[b.lower - first].append((b.upper - first, w.T))
         self.colours = [[k - first for k in colour] for colour in blocks.colours]
-        self.inverse = [1 / total for total in known.totals]
         self.upward = None
         if len(known.totals) == 2 and self.colours[1]:
             self.upward = np.ascontiguousarray(self.joined[self.colours[1][0]][0][1].T)
@@ -209,7 +214,7 @@ class _Sweep:
             for layer in set(blocks.layer_of[nodes].tolist()):
                 mine = blocks.layer_of[nodes] == layer
                 self.clamped[layer - blocks.n_held] = blocks.place_of[nodes[mine]], volts[:, mine]
-        self.limits, self.junctions = _diodes(circuit, blocks, inputs, samples, kind)
+        self.limits, self.bounds, self.junctions = _diodes(circuit, blocks, inputs, samples, kind)
 
     def _inject(self, boundary: Inject, batch, samples: int, kind) -> None:
         blocks, first = self.blocks, self.blocks.n_held
@@ -280,13 +285,10 @@ class _Sweep:
     def _run_pair(self, states: list[np.ndarray], sweeps: int, tolerance: float) -> None:
         """The same for a network of one hidden layer, in one compiled loop."""
         (i,), (j,) = self.colours
-        kind = states[i].dtype
         states[i], states[j] = np.empty_like(states[i]), states[j].copy()
         w = self.ready.upward
-        open_ = [x or (np.full((1, len(t)), -np.inf, kind), np.full((1, len(t)), np.inf, kind))
-                 for x, t in zip(self.limits, self.totals)]  # fmt: skip
         failed = settle_pair(  # type: ignore[call-arg]
-            w, self.fixed[i], self.fixed[j], self.inverse[i], self.inverse[j], *open_[i], *open_[j], sweeps,
+            w, self.fixed[i], self.fixed[j], self.inverse[i], self.inverse[j], *self.bounds[i], *self.bounds[j], sweeps,
             MOST_SWEEPS, tolerance, states[i], states[j],
         )  # fmt: skip
         if failed >= 0:
@@ -314,7 +316,8 @@ _fixed: WeakKeyDictionary[Blocks, dict] = WeakKeyDictionary()
 
 
 def _diodes(circuit: Circuit, blocks: Blocks, inputs, samples: int, kind: np.dtype):
-    """For each free layer the (lowest, highest) voltages that ideal diodes leave it, and its junctions with rails."""
+    """For each free layer the (lowest, highest) voltages that ideal diodes leave it, or None; the same with infinities
+    instead; its junctions with rails."""
     known = _fixed.setdefault(blocks, {})
     if kind in known:
         return known[kind]
@@ -328,9 +331,11 @@ def _diodes(circuit: Circuit, blocks: Blocks, inputs, samples: int, kind: np.dty
             limits[k] = _limits(d, at.astype(kind), len(blocks.layers[d.layer]), circuit)
         else:
             junctions[k] = Junctions(d, circuit.groups[d.group]), at
+    sizes = [(1, len(nodes)) for nodes in blocks.layers[blocks.n_held :]]
+    bounds = [x or (np.full(n, -np.inf, kind), np.full(n, np.inf, kind)) for x, n in zip(limits, sizes)]
     if not driven:
-        known[kind] = limits, junctions
-    return limits, junctions
+        known[kind] = limits, bounds, junctions
+    return limits, bounds, junctions
 
 
 def _limits(d: Diodes, rails: np.ndarray, count: int, circuit: Circuit):

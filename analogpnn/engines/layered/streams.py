@@ -131,6 +131,45 @@ def add(w, taken, rows, columns, rate, low, high):
 
 
 @njit(**OPTIONS)
+def driven(inputs, column, scale, out):
+    """``out_bi = scale_i inputs_b,column_i``: doubled inputs, amplified, in the numbers of `out` (B, n)."""
+    for s in range(out.shape[0]):
+        row, into = inputs[s], out[s]
+        for i in range(out.shape[1]):
+            into[i] = scale[i] * row[column[i]]
+
+
+@njit(**OPTIONS)
+def finite(x):
+    """Whether all of (k, n) are finite numbers."""
+    for s in range(len(x)):
+        row, bad = x[s], 0
+        for j in range(row.shape[0]):
+            bad += 0 if abs(row[j]) < np.inf else 1
+        if bad:
+            return False
+    return True
+
+
+@njit(**OPTIONS)
+def inverse(x):
+    """1 / x (n,), the least and the greatest x; NaN if there is one."""
+    out, least, most = np.empty_like(x), x[0], x[0]
+    for j in range(x.shape[0]):
+        out[j] = 1 / x[j]
+    for j in range(x.shape[0]):
+        v = x[j]
+        if not (v >= least and v <= most):
+            if v < least:
+                least = v
+            elif v > most:
+                most = v
+            else:
+                return out, v, v
+    return out, least, most
+
+
+@njit(**OPTIONS)
 def _half(x):
     """Half the number of columns if the second half is minus the first, else 0."""
     n = x.shape[1] // 2
