@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -38,7 +41,16 @@ class Block:
 
     def sparse(self, values: np.ndarray) -> sp.csc_matrix:
         """The block as a CSC matrix."""
-        return sp.csc_matrix((self.entries(values), self.rows, self.pointers), shape=self.shape)
+        # A shallow copy shares the pattern and skips SciPy's checks of it, which take longer than a small product.
+        m = copy(self._pattern)
+        m.data = self.entries(values)
+        return m
+
+    @cached_property
+    def _pattern(self) -> sp.csc_matrix:
+        m = sp.csc_matrix((np.ones(self.n_entries), self.rows, self.pointers), shape=self.shape)
+        m.has_canonical_format = True
+        return m
 
     def dense(self, values: np.ndarray) -> np.ndarray:
         """The block as an array."""

@@ -51,35 +51,42 @@ def settle(
     y = np.empty_like(right)
     x = np.full((blocks, LANES, system.linear_size if cells is None else cells.n_free), np.nan)
     done = np.zeros((blocks, LANES), dtype=bool)
-    advances = [_advance(laws, k, system, slots, tolerance) for k in range(len(laws.groups))]
+    arrays = u, at, slopes, constants
+    advances = [_advance(laws, k, system, slots, tolerance, arrays, error) for k in range(len(laws.groups))]
     matrix, total = _NOTHING, right
     checking = list(plan.checking)
     if cells is not None:
         matrix, total = np.zeros((blocks, len(system.base) + 1, LANES)), np.empty_like(right)
         checking[2] = cells.places[plan.pattern.columns]
     given = system.base, _rows(matrix), _rows(total), _rows(constants), _rows(slopes)
+    found = _rows(y)
+    targets = found, _rows(u), _rows(fixed)
+    ends = _rows(at), found, x, done
 
     def advance(active, begin: bool) -> None:
         for each in advances:
-            each(active, begin, u, at, slopes, constants, error)
+            each(active, begin)
         if cells is not None:
             lanes.reset(active, plan.pattern.n, system.base, _rows(right), given[1], given[2])
-            cells.advance(active, begin, _rows(y), given[1], given[2], error, tolerance)
+            cells.advance(active, begin, found, given[1], given[2], error, tolerance)
 
     @np.errstate(all="ignore")
     def run(first: int, last: int) -> None:
         active = np.arange(first, last)
         advance(active, True)
         for _ in range(max_steps):
-            step: tuple = (*plan.arguments, active, *given, _rows(y), _rows(u), _rows(fixed))
+            step: tuple = (*plan.arguments, active, *given, *targets)
             lanes.step(*step)
             error[active] = 0.0
             advance(active, False)
+            far = error[active]
+            if np.isfinite(far).all() and not (far <= tolerance).any():
+                continue
             before = done[active]
-            check: tuple = (*checking, active, error, tolerance, *given, _rows(at), _rows(y), x, done)
+            check: tuple = (*checking, active, error, tolerance, *given, *ends)
             lanes.collect(*check)
             if cells is not None:
-                cells.collect(active, done[active] & ~before, _rows(y), x)
+                cells.collect(active, done[active] & ~before, found, x)
             going = ~done[active] & np.isfinite(error[active])
             active = active[going.any(axis=1)]
             if not len(active):
@@ -97,8 +104,14 @@ def laid_out(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.swapaxes(values.reshape(len(values) // LANES, LANES, values.shape[1]), 1, 2))
 
 
-def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float):
-    """What takes group k from new controls to its next tangent: a compiled kernel, or NumPy for a few elements."""
+def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float, arrays: tuple, error: np.ndarray):
+    """What takes group k from new controls to its next tangent: a compiled kernel, or NumPy for a few elements.
+
+    Parameters
+    ----------
+    arrays : (u, at, slopes, constants)
+        Controls, where the laws are linearised, and the tangents there: (blocks, slots or elements, LANES).
+    """
     device = laws.groups[k].device
     n, slot, element = len(laws.groups[k].names), slots.first_slot[k], slots.first_element[k]
     values = [np.broadcast_to(v, n) for v in laws.parameters[k]]
@@ -106,16 +119,15 @@ def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float):
     kernel = kernels.advance(device, seen is not None) if n >= kernels.WORTH else None
     if kernel is None:
         return partial(_by_numpy, device, [v[:, None] for v in values], None if seen is None else seen[:, None],
-                       slot, n, element, tolerance)  # fmt: skip
+                       slot, n, element, tolerance, *arrays, error)  # fmt: skip
     allowed = np.full((1, LANES), tolerance)
     parameters = np.array(values, dtype=float).reshape(len(values), n)
     resistance = np.zeros(n) if seen is None else seen
 
-    def compiled(active, begin, u, at, slopes, constants, error):
-        kernel(active, begin, allowed, _rows(u), _rows(at), u.shape[1], slot, n, constants.shape[1], element,
-               parameters, resistance, _rows(slopes), _rows(constants), error)  # fmt: skip
-
-    return compiled
+    u, at, slopes, constants = (_rows(a) for a in arrays)
+    before = allowed, u, at, arrays[0].shape[1], slot, n, arrays[3].shape[1], element
+    after = parameters, resistance, slopes, constants, error
+    return lambda active, begin: kernel(active, begin, *before, *after)
 
 
 def _rows(a: np.ndarray) -> np.ndarray:
@@ -124,7 +136,7 @@ def _rows(a: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _by_numpy(device, values, seen, slot, n, element, tolerance, active, begin, u, at, slopes, constants, error):
+def _by_numpy(device, values, seen, slot, n, element, tolerance, u, at, slopes, constants, error, active, begin):
     span = [slice(slot + c * n, slot + (c + 1) * n) for c in range(len(device.controls))]
     fresh = [u[active, s] for s in span]
     if not begin:
