@@ -164,3 +164,23 @@ def test_fact_7_nodes_settle_with_the_slowest_mode_and_their_noise_knows_no_cond
     np.testing.assert_allclose(covariance, kt * np.linalg.inv(c), rtol=1e-9, atol=1e-12 * kt / c[0, 0])
     assert np.sqrt(kt / 1e-12) == pytest.approx(64e-6, rel=0.01)
     assert np.sqrt(kt / 1e-15) == pytest.approx(2.0e-3, rel=0.02)
+
+
+def test_a_clamped_state_is_the_same_after_its_free_state_and_alone():
+    rng = np.random.default_rng(4)
+    net = lattice(6, 6, inputs=["n0_0", "n5_5"], outputs=["n2_2", "n3_4"], ground=["n0_5"])
+    circuit = Circuit.from_netlist(net)
+    x, other = rng.uniform(-1, 1, (2, 7, 2))
+    engine, volts = Newton(), rng.uniform(-1, 1, (7, 2))
+    first = engine.equilibrium(circuit, None, x)
+    engine.equilibrium(circuit, None, x, Clamp(volts), first)
+    free = engine.equilibrium(circuit, None, other)
+    used = other.copy()
+    used_again = engine.equilibrium(circuit, None, used, Clamp(volts), free)
+    np.testing.assert_array_equal(used_again.node_voltages,
+                                  Newton().equilibrium(circuit, None, other, Clamp(volts)).node_voltages)  # fmt: skip
+    used[:] = x  # the caller's own array may change
+    after = engine.equilibrium(circuit, None, used, Clamp(volts))
+    np.testing.assert_array_equal(after.node_voltages,
+                                  Newton().equilibrium(circuit, None, x, Clamp(volts)).node_voltages)  # fmt: skip
+    np.testing.assert_allclose(after.outputs, volts, rtol=0, atol=1e-12)

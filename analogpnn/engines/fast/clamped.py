@@ -41,7 +41,7 @@ class Clamped:
     def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start, max_steps: int) -> np.ndarray:
         """Unknowns (B, n_unknowns) with the outputs at `imposed` (B, n_outputs); nothing depends on `start`."""
         assert imposed is not None
-        x = self.free.solve(inputs, None, None, max_steps)
+        x = self.free.free_state(inputs)
         return x + np.linalg.solve(self.response, (imposed - self._read(x)).T).T @ self.spread
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Solver:
         self.linear = Linear(self.structure, self.parameters)
         self.laws = Laws(self.structure, self.ports, self.parameters)
         self.system, self.explanation = choose(self.structure, self.linear, self.ports, self.parameters)
+        self._latest: tuple[np.ndarray, ref[np.ndarray]] | None = None
         if self.system is None:
             raise NetlistError(
                 "the circuit's equations are singular", path=circuit.path,
@@ -91,7 +92,21 @@ class Solver:
             if injected is not None:
                 leaving += (self.ports.inject_known @ injected.T).T
             x[:, s.known_branches] = -leaving * s.known_signs
+        if isinstance(self.system, Factor) and imposed is None:
+            self._latest = inputs.copy(), ref(x)
         return x[:, : self.circuit.n_unknowns]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_latest": None}  # a copy has its own operating points
+
+    def free_state(self, inputs: np.ndarray) -> np.ndarray:
+        """Unknowns (B, n_unknowns) of a linear circuit with nothing imposed; not computed again if it is the last one,
+        and still in use as somebody's operating point."""
+        if self._latest is not None and np.array_equal(self._latest[0], inputs):
+            x = self._latest[1]()
+            if x is not None:
+                return x[:, : self.circuit.n_unknowns]
+        return self.solve(inputs, None, None, 1)
 
     def _known(self, parameters, batch: int) -> np.ndarray:
         s = self.structure
