@@ -114,10 +114,9 @@ def select_trainables(
             plain = lower is not None and upper is not None and lower >= 0
             for e, parameter in matched:
                 if plain and not parameter and e.device is linear.RESISTOR:  # a million of them need not be slow
-                    start = e.values["g"]
-                    if low <= start <= high:
-                        name = e.name
-                        found[name, "g"] = Trainable(name, name, "r", "g", "G", "S"), start, low, high
+                    g, name = e.values["g"], e.name
+                    if low <= g <= high:
+                        found[name, "g"] = Trainable(name, name, "r", "g", "G", "S"), g, low, high
                         continue
                 t = _trainable(d, e, parameter)
                 if e.name in driven:

@@ -118,8 +118,8 @@ def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float, array
     seen = None if system.resistance is None else system.resistance[laws.ports.slots[k][2]]
     kernel = kernels.advance(device, seen is not None) if n >= kernels.WORTH else None
     if kernel is None:
-        return partial(_by_numpy, device, [v[:, None] for v in values], None if seen is None else seen[:, None],
-                       slot, n, element, tolerance, *arrays, error)  # fmt: skip
+        columns = [v[:, None] for v in values], None if seen is None else seen[:, None]
+        return partial(_by_numpy, device, *columns, slot, n, element, tolerance, arrays, error)
     allowed = np.full((1, LANES), tolerance)
     parameters = np.array(values, dtype=float).reshape(len(values), n)
     resistance = np.zeros(n) if seen is None else seen
@@ -136,7 +136,8 @@ def _rows(a: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _by_numpy(device, values, seen, slot, n, element, tolerance, u, at, slopes, constants, error, active, begin):
+def _by_numpy(device, values, seen, slot, n, element, tolerance, arrays, error, active, begin):
+    u, at, slopes, constants = arrays
     span = [slice(slot + c * n, slot + (c + 1) * n) for c in range(len(device.controls))]
     fresh = [u[active, s] for s in span]
     if not begin:
