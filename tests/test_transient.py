@@ -336,9 +336,8 @@ def test_sources_can_be_held():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (".model q NPN(TF=1n)\nV1 c 0 1\nQ1 c c 0 q\n", "TF"),
+        (".model d D(CJSW=1p)\nV1 c 0 1\nD1 c 0 d pj=1\n", "CJSW"),
         ("V1 a 0 1\nR1 a b 1k\nC1 b 0 c={1n*(1+v(b))}\n", "depends on voltages"),
-        (".model m NMOS(LEVEL=1 CGSO=1n)\nV1 d 0 1\nM1 d d 0 0 m\nR1 d 0 1k\n", "CGSO"),
         ("V1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n.ic v(zz)=1\n", "zz"),
     ],
 )

@@ -48,6 +48,9 @@ IN_TRANSIENTS = {
     "b": "an expression may depend on `time`",
     "c": "q = C v, unless C depends on voltages; `ic=`",
     "d": "diffusion and depletion charge: `tt cjo vj m fc`",
+    "j": "depletion charge of the gate: `cgs cgd pb fc`",
+    "m": "gate capacitances (Meyer), overlaps, depletion of the bulk: `tox cgso cgdo cgbo cbd cbs cj mj cjsw mjsw pb fc`",
+    "q": "transit times and depletion charges: `tf xtf vtf itf tr cje vje mje cjc vjc mjc xcjc cjs vjs mjs fc`",
     "k": "mutual flux of two inductors",
     "l": "flux = L i, unless L depends on currents; `ic=`",
     "i": "its waveform, unless it is an input that is given",
@@ -57,13 +60,8 @@ IN_TRANSIENTS = {
     "x": "a device of yours: its `charge=`",
 }
 """Letter -> what a card of it adds to a transient."""
-NOT_IN_TRANSIENTS = {
-    "d": ("cjp", "cjsw"),
-    "m": ("cbd", "cbs", "cgso", "cgdo", "cgbo", "cj", "cjsw", "tox"),
-    "q": ("cje", "cjc", "cjs", "csub", "ccs", "tf", "tr"),
-    "j": ("cgs", "cgd"),
-}
-"""Letter -> capacitances and transit times of its model that aren't modelled: a transient refuses what has them."""
+NOT_IN_TRANSIENTS = {"d": ("cjp", "cjsw", "tlevc"), "q": ("ptf", "tlevc")}
+"""Letter -> what its model asks for over time that isn't modelled: a transient refuses what has it."""
 
 DIFFERENCES = (
     (
@@ -123,7 +121,7 @@ def supported() -> str:
         "A capacitance or inductance that depends on voltages or currents is refused, and so are, where they aren't "
         "zero, "
         + "; ".join(f"`{letter.upper()}` {_words(names)}" for letter, names in sorted(NOT_IN_TRANSIENTS.items()))
-        + ". Write C cards instead, or use `--engine ngspice`.",
+        + ". Use `--engine ngspice` for those.",
         "",
         "## Model parameters",
         "",

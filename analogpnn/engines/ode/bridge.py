@@ -130,7 +130,7 @@ def plain_ode(dynamics: Dynamics, stop: float) -> PlainOde:
     """
     sk, free, path = dynamics.skeleton, dynamics.free, dynamics.circuit.path
     cure = "Transient() integrates such circuits as they are"
-    if sk.charged:
+    if sk.charged or sk.displaced:
         raise NetlistError("nonlinear charges: the circuit is no plain ODE of its voltages", path=path, cure=cure)
     charge = dynamics.capacitance[free][:, free].toarray()
     matrix = sk.linear(dynamics.parameters, 0.0)

@@ -4,8 +4,9 @@ A stage at time t asks for x with
 
     d q(x)/dt + A x + S i(C x) = b(t),    d q/dt = rate (q(x) - q*),   rate = 1/(gamma h)
 
-so every charge q(v) stands as a current rate*q(v) beside the element's own, every flux as a voltage, and everything
-the DC engine knows about matrices, ports and limiting holds here too.
+so every charge q(v) stands as a current rate*q(v) beside the element's own, every flux as a voltage, a capacitance that
+is no derivative of a charge as a current C(v) rate (v - v*), and everything the DC engine knows about matrices, ports
+and limiting holds here too.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import scipy.sparse as sp
 
 from analogpnn.circuit.circuit import Circuit, Group
 from analogpnn.devices.device import Device
+from analogpnn.devices.storage import RATE, Capacitance
 from analogpnn.engines.fast.assembly import Linear, Structure, structure
 from analogpnn.engines.fast.ports import Ports, ports
+from analogpnn.engines.ode.charges import Link, card_charges, check_models
 from analogpnn.engines.ode.coupling import mutual_fluxes
-from analogpnn.engines.ode.junction import check_models, diode_charges
 
-RATE, TYPICAL = "rate_of_change", "typical_slope"
+TYPICAL = "typical_slope"
 
 
 @lru_cache(maxsize=256)
@@ -38,14 +40,15 @@ def companion_devices(device: Device) -> tuple[Device, Device | None]:
     controls = ("i",) if device.is_voltage else device.controls
     parameters = {**device.parameters, RATE: 0.0}
     name, charge = f"{device.name}: charge", device.charge_expression
-    whole = Device(name, current=charge * rate, controls=controls, parameters=parameters)
+    whole = replace(device, name=name, current=charge * rate, voltage="", charge="", force={}, controls=controls,
+                    parameters=parameters)  # fmt: skip
     if whole.is_affine or len(controls) != 1:
         return whole, None
     typical, v = device.symbol(TYPICAL), device.symbol(controls[0])
     parameters = {TYPICAL: 0.0, **parameters}
     return (
         Device(f"{name}, linear part", current=typical * v * rate, controls=controls, parameters=parameters),
-        Device(name, current=(charge - typical * v) * rate, controls=controls, parameters=parameters),
+        replace(whole, current=(charge - typical * v) * rate, parameters=parameters),
     )
 
 
@@ -92,8 +95,10 @@ class Skeleton:
         With the companions of all charges after the circuit's own groups.
     ports : Ports
         Of `whole`.
-    origins : tuple of (int or None)
-        For each companion: the group that it belongs to (None: found from a card, a junction's charge or a coupling).
+    origins : tuple of (int or tuple of Link)
+        For each companion: the group that it belongs to, or, found from cards, the parameters that it shares.
+    capacitances : mapping
+        Number of a group of `whole` -> the law of the voltage that the capacitance lies across.
     timed : tuple of int
         Groups whose laws name ``time``.
     """
@@ -101,7 +106,8 @@ class Skeleton:
     own: Structure
     whole: Structure
     ports: Ports
-    origins: tuple[int | None, ...]
+    origins: tuple[int | tuple[Link, ...], ...]
+    capacitances: dict[int, Device]
     timed: tuple[int, ...]
 
     @property
@@ -121,7 +127,24 @@ class Skeleton:
     @cached_property
     def charged(self) -> tuple[int, ...]:
         """Places among the nonlinear groups (as `Laws` counts them) that are companions: nonlinear charges."""
-        return tuple(place for place, k in enumerate(self.whole.nonlinear) if k >= self.first)
+        return tuple(
+            place for place, k in enumerate(self.whole.nonlinear) if k >= self.first and k not in self.capacitances
+        )
+
+    @cached_property
+    def displaced(self) -> tuple[tuple[int, Device], ...]:
+        """The same of capacitances that are no derivatives of charges, with the laws of their voltages."""
+        return tuple(
+            (place, self.capacitances[k]) for place, k in enumerate(self.whole.nonlinear) if k in self.capacitances
+        )
+
+    @cached_property
+    def coupled(self) -> bool:
+        """Whether a charge depends on more than its own voltage: no part of it can be taken into the linear matrix."""
+        groups = self.whole.circuit.groups
+        return bool(self.displaced) or any(
+            len(groups[k].device.controls) > 1 for k in self.whole.nonlinear if k >= self.first
+        )
 
     @cached_property
     def has_time_constants(self) -> bool:
@@ -133,9 +156,15 @@ class Skeleton:
         out = list(parameters)
         for origin, group in zip(self.origins, self.whole.circuit.groups[self.first :]):
             values = list(group.values[:-1])
-            if origin is not None:
+            if isinstance(origin, int):
                 own = list(parameters[origin])
                 values = values[: len(values) - len(own)] + own
+            else:
+                for link in origin:
+                    # What comes before the law's own parameters is the companion's.
+                    place = list(group.device.parameters).index(link.parameter)
+                    values[place] = np.array(values[place])
+                    values[place][link.places] = parameters[link.group][link.slot][link.sources]
             out.append([*values, np.full(len(group.names), rate)])
         return out
 
@@ -172,21 +201,30 @@ def _build(circuit: Circuit, clamped: bool) -> Skeleton:
     everything = range(len(circuit.groups))
     nonlinear = tuple(k for k in everything if k in moving or not circuit.groups[k].device.is_affine)
     own = replace(own, nonlinear=nonlinear, affine=tuple(k for k in everything if k not in nonlinear))
-    origins: list[int | None] = []
+    origins: list[int | tuple[Link, ...]] = []
     extra: list[Group] = []
+    capacitances: dict[int, Device] = {}
+    first = len(circuit.groups)
     for k, group in enumerate(circuit.groups):
         if group.device.charge_expression != 0:
             extra += _companions(group, circuit.n_unknowns)
             origins += [k] * (len(extra) - len(origins))
-    for group in (*diode_charges(circuit), *mutual_fluxes(circuit)):
+    for group in mutual_fluxes(circuit):
         extra += _companions(group, circuit.n_unknowns)
-        origins += [None] * (len(extra) - len(origins))
+        origins += [()] * (len(extra) - len(origins))
+    for storage in card_charges(circuit):
+        if isinstance(storage.law, Capacitance):
+            capacitances[first + len(extra)] = storage.law.voltage
+            none = np.zeros(len(storage.group.names))
+            extra.append(replace(storage.group, values=(none, *storage.group.values, none)))
+        else:
+            extra += _companions(storage.group, circuit.n_unknowns)
+        origins += [storage.links] * (len(extra) - len(origins))
     extended = replace(circuit, groups=(*circuit.groups, *extra))
-    first = len(circuit.groups)
     curved = tuple(first + k for k, g in enumerate(extra) if not g.device.is_affine)
     flat = tuple(first + k for k, g in enumerate(extra) if g.device.is_affine)
     whole = replace(own, circuit=extended, nonlinear=(*own.nonlinear, *curved), affine=(*own.affine, *flat))
-    return Skeleton(own, whole, ports(whole), tuple(origins), timed)
+    return Skeleton(own, whole, ports(whole), tuple(origins), capacitances, timed)
 
 
 def _slopes_move(device: Device) -> bool:

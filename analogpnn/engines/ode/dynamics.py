@@ -123,9 +123,16 @@ class Dynamics:
                     self._set_time(group, values, times)
 
     def set_rate(self, laws: Laws, rate) -> None:
-        """Tell the companions of nonlinear charges their rate: a number, or (B, 1)."""
-        for k in self.skeleton.charged:
+        """Tell the companions of nonlinear charges and capacitances their rate: a number, or (B, 1)."""
+        for k in (*self.skeleton.charged, *(k for k, _ in self.skeleton.displaced)):
             laws.parameters[k][-1] = np.broadcast_to(rate, (*np.shape(rate)[:-1], len(laws.groups[k].names)))
+
+    def set_past(self, laws: Laws, star: np.ndarray) -> None:
+        """Tell the capacitances that are no derivatives of charges the voltages x* that a stage starts from."""
+        if self.skeleton.displaced:
+            at = laws.element_controls(self.ports_of(star))
+            for k, voltage in self.skeleton.displaced:
+                laws.parameters[k][0] = voltage.law(*at[k])[0]
 
     # -- step sizes ----------------------------------------------------------------------------------------
 

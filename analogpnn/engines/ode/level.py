@@ -39,7 +39,8 @@ class Level:
     z : ndarray (n_in, n_out), z_rows its transpose
         What it does to the ports.
     whole : Batched, Full or None
-        The system of all unknowns, where there are too many ports or the linear part alone is singular.
+        The system of all unknowns, where there are too many ports, the linear part alone is singular, or a charge
+        depends on several voltages.
     """
 
     def __init__(self, dynamics: Dynamics, rate: float):
@@ -61,7 +62,7 @@ class Level:
             self.resistance = np.maximum(np.diag(self.z), 1e-9) if ports.square else None
 
     def _factor(self, linear, ports) -> Factor | None:
-        if ports.n_out > PORT_LIMIT:
+        if ports.n_out > PORT_LIMIT or self.dynamics.skeleton.coupled:
             return None
         try:
             return Factor(linear)
@@ -138,6 +139,8 @@ class Team:
         kept = [list(p) for p in dynamics.laws.parameters]
         dynamics.set_rate(dynamics.laws, self.level.rate)
         dynamics.set_time(dynamics.laws, self.times[members])
+        for k, _ in dynamics.skeleton.displaced:
+            dynamics.laws.parameters[k][0] = kept[k][0][members]
         try:
             yield
         finally:

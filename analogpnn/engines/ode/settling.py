@@ -10,6 +10,7 @@ from analogpnn.circuit.boundary import Clamp
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.engines.newton import Newton
+from analogpnn.engines.ode.companion import skeleton
 from analogpnn.engines.ode.dynamics import Dynamics
 from analogpnn.engines.ode.sources import Sources
 from analogpnn.errors import ConvergenceError
@@ -46,15 +47,9 @@ def _poles(op: OperatingPoint, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     clamped = isinstance(op.boundary, Clamp)
     sources = Sources(circuit, theta, None, 1, 1.0, 1.0)
     dynamics = Dynamics(circuit, theta, sources, None, np.zeros((1, circuit.n_outputs)) if clamped else None)
-    sk, free = dynamics.skeleton, dynamics.free
     full = np.zeros((1, dynamics.n + 1))
     full[0, : len(x)] = x
-    u = dynamics.ports_of(full)
-    jacobian = sk.linear(dynamics.parameters, 0.0).matrix.toarray()
-    charge = dynamics.capacitance[free][:, free].toarray()
-    if sk.ports.n_out:
-        jacobian += _spread(dynamics, dynamics.laws, u)
-        charge += _spread(dynamics, dynamics.unit_laws, u) - _spread(dynamics, dynamics.laws, u)
+    jacobian, charge = linearised(dynamics, full)
     try:
         inverse = np.linalg.solve(jacobian, charge)
     except np.linalg.LinAlgError:
@@ -63,6 +58,20 @@ def _poles(op: OperatingPoint, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     mu = mu[np.abs(mu) > 1e-11 * np.abs(mu).max(initial=0.0)]
     s = -1.0 / mu
     return s[np.argsort(-s.real, kind="stable")]
+
+
+def linearised(dynamics: Dynamics, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Conductances [S] and capacitances [F] (n_free, n_free) at unknowns x (1, n + 1)."""
+    sk, free = dynamics.skeleton, dynamics.free
+    jacobian = sk.linear(dynamics.parameters, 0.0).matrix.toarray()
+    charge = dynamics.capacitance[free][:, free].toarray()
+    if sk.ports.n_out:
+        u = dynamics.ports_of(x)
+        dynamics.set_past(dynamics.unit_laws, x)
+        static = _spread(dynamics, dynamics.laws, u)
+        jacobian += static
+        charge += _spread(dynamics, dynamics.unit_laws, u) - static
+    return jacobian, charge
 
 
 def _spread(dynamics: Dynamics, laws, u: np.ndarray) -> np.ndarray:
@@ -92,7 +101,7 @@ def settling_time(op: OperatingPoint, fraction: float = 1e-3) -> np.ndarray:
 def relax(engine, circuit: Circuit, theta, inputs, boundary, start: OperatingPoint | None) -> OperatingPoint:
     """Integrate until nothing moves, then take the rest with Newton's method."""
     newton = Newton()
-    if not any(g.device.charge_expression != 0 for g in circuit.groups):
+    if not skeleton(circuit, False).origins:  # nothing stores anything
         return newton.equilibrium(circuit, theta, inputs, boundary, start)
     inputs = circuit.input_values if inputs is None else np.asarray(inputs, dtype=float)
     here = np.zeros(circuit.n_nodes) if start is None else start
@@ -118,6 +127,6 @@ def _time_scale(circuit: Circuit, theta: np.ndarray) -> float:
     """A guess to begin with: the largest C over the largest G [s], or L times G."""
     member = theta.reshape(-1, theta.shape[-1])[0] if theta.size else np.zeros(0)
     dynamics = Dynamics(circuit, member, Sources(circuit, member, None, 1, 1.0, 1.0))
-    c = np.abs(dynamics.capacitance.diagonal()).max(initial=0.0)
-    g = np.abs(dynamics.skeleton.linear(dynamics.parameters, 0.0).matrix.diagonal()).max(initial=0.0)
+    conductances, capacitances = linearised(dynamics, np.zeros((1, dynamics.n + 1)))
+    c, g = (np.abs(m.diagonal()).max(initial=0.0) for m in (capacitances, conductances))
     return float(c / g) if c > 0 and g > 0 else 1e-6

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from analogpnn.engines.fast.batched import Batched
-from analogpnn.engines.fast.iteration import iterate
-from analogpnn.engines.fast.laws import summed
+from analogpnn.engines.fast.laws import Tangent, summed
 from analogpnn.engines.ode.chords import MAX_STEPS, Chords, Tolerance
 from analogpnn.engines.ode.dynamics import Dynamics
 from analogpnn.engines.ode.level import Team
+from analogpnn.engines.ode.together import together
 
 
 class Stage:
@@ -30,6 +30,7 @@ class Stage:
         small = self.ports.n_in * len(self.free) <= 40_000
         self.read = np.asarray(self.ports.read_free.todense()).T.copy() if small else None
         self.charged = dynamics.skeleton.charged
+        self.storing = (*self.charged, *(k for k, _ in dynamics.skeleton.displaced))
 
     def to_ports(self, free: np.ndarray) -> np.ndarray:
         """What ports see of the free unknowns."""
@@ -61,6 +62,7 @@ class Stage:
         s = d.sources.at(times, rows)
         d.set_rate(d.laws, rates[:, None])
         d.set_time(d.laws, times)
+        d.set_past(d.laws, star)
         static = d.static(times, rows)[:, self.free]
         pushed = None
         if charges:
@@ -112,7 +114,7 @@ class Stage:
                     x[m], ok[m] = settle(system, laws, state, guess[m], MAX_STEPS, near)
                     u[m] = (self.ports.read_free @ x[m].T).T + known[m]
                 else:
-                    x[m], ok[m], u[m], _ = iterate(system, laws, state, guess[m], MAX_STEPS, tolerance=near)
+                    x[m], ok[m], u[m] = together(system, laws, state, guess[m], MAX_STEPS, near)
                 tangent = laws.tangent(laws.element_controls(u[m]))
                 i[m] = tangent.offset + laws.times(tangent, u[m])
         return x, u, i, ok
@@ -122,15 +124,15 @@ class Stage:
 
         Without it stiff nodes would cut the step for errors that the method itself does not make.
         """
-        if teams[0].level.whole is not None:
-            return error
         free = np.empty((len(rows), len(self.free)))
+        whole = teams[0].level.whole is not None
         for team in teams:
-            free[team.members] = team.level.damped(error[team.members])
-        if self.ports.n_out:
+            m = team.members
+            free[m] = self._filtered_whole(team, error[m], u[m]) if whole else team.level.damped(error[m])
+        if self.ports.n_out and not whole:
             with np.errstate(all="ignore"):
                 _, slopes = self.chords.currents(u)
-                if self.charged:
+                if self.storing:
                     extra = self._charged(slopes, error)
                     for team in teams:
                         free[team.members] += extra[team.members] @ team.level.spread
@@ -141,11 +143,25 @@ class Stage:
         out[:, self.free] = free
         return out
 
+    def _filtered_whole(self, team: Team, error, u):
+        """The same on all unknowns at once."""
+        laws, system = self.dynamics.laws, team.level.whole
+        assert system is not None
+        with team.alone(team.members), np.errstate(all="ignore"):
+            slopes = laws.tangent(laws.element_controls(u)).slopes
+            right = (team.level.charge_free @ error.T).T
+            if self.storing:
+                right = right + (self.ports.inject_free @ self._charged(slopes, error).T).T
+            state = system.begin(right, np.zeros_like(u))
+            nothing = np.zeros((len(u), self.ports.n_out))
+            system.step(state, laws, Tangent(nothing, slopes), np.arange(len(u)))
+        return system.finish(state, nothing, None)
+
     def _charged(self, slopes, error):
-        """rate dq of the nonlinear charges for a change of the unknowns, at the ports."""
+        """rate dq of the nonlinear charges and capacitances for a change of the unknowns, at the ports."""
         laws = self.dynamics.laws
         out = np.zeros((len(error), self.ports.n_out))
         controls = laws.element_controls(self.dynamics.ports_of(error))
-        for k in self.charged:
+        for k in self.storing:
             out += summed(sum(d * c for d, c in zip(slopes[k], controls[k])), laws.sum_out[k])
         return out

@@ -1,0 +1,62 @@
+"""The depletion charge of a pn junction, as ngspice computes it for diodes and for the junctions of all transistors.
+
+q = CJ VJ (1 - (1 - v/VJ)**(1 - MJ)) / (1 - MJ)      below FC VJ
+dq/dv = CJ (1 - FC (1 + MJ) + MJ v/VJ) / (1 - FC)**(1 + MJ)    above: the tangent of the capacitance there
+"""
+
+from __future__ import annotations
+
+from math import log
+
+from analogpnn.devices.device import Device
+from analogpnn.units import KELVIN
+
+DEPLETION = Device(
+    "depletion charge", current="0*v",
+    charge="""cj*(v < edge ? vj*(1 - (1 - (v < edge ? v : 0)/vj)**(1 - mj))/(1 - mj)
+        : f1 + (f3*(v - edge) + mj/(2*vj)*(v*v - edge*edge))/f2)""",
+    parameters=dict.fromkeys(("cj", "vj", "mj", "edge", "f1", "f2", "f3")),
+    units={"cj": "F", "vj": "V", "edge": "V"},
+)  # fmt: skip
+"""Between anode and cathode; the substrate junction of a bipolar transistor is the case FC = 0."""
+
+_REFERENCE = 300.15  # K, where the silicon formulas below are anchored
+_K_BY_Q = 1.38064852e-23 / 1.6021766208e-19  # V/K
+
+
+def parameters(cj: float, vj: float, mj: float, fc: float, celsius: float, tnom: float) -> dict[str, float]:
+    """Law parameters at a temperature, from those of the model at its nominal one.
+
+    Parameters
+    ----------
+    cj : float
+        Capacitance without bias, of the whole junction [F].
+    vj, mj, fc : float
+        Junction potential [V], grading coefficient, where the forward bias is linearised (share of vj).
+    celsius, tnom : float
+        [Celsius]
+    """
+    vj, factor = _heated(vj, mj, celsius + KELVIN, tnom + KELVIN)
+    return {
+        "cj": cj * factor, "vj": vj, "mj": mj, "edge": fc * vj,
+        "f1": vj * (1 - (1 - fc) ** (1 - mj)) / (1 - mj), "f2": (1 - fc) ** (1 + mj), "f3": 1 - fc * (1 + mj),
+    }  # fmt: skip
+
+
+def _heated(vj: float, mj: float, kelvin: float, nominal: float) -> tuple[float, float]:
+    """Junction potential at temperature, and the factor of the junction capacitance (ngspice: diotemp.c)."""
+    if kelvin == nominal:
+        return vj, 1.0
+
+    def gap(t: float) -> float:
+        return 1.16 - 7.02e-4 * t * t / (t + 1108.0)
+
+    def shift(t: float) -> float:
+        arg = -gap(t) / (2 * _K_BY_Q * t) + 1.1150877 / (2 * _K_BY_Q * _REFERENCE)
+        return -2 * _K_BY_Q * t * (1.5 * log(t / _REFERENCE) + arg)
+
+    plain = (vj - shift(nominal)) / (nominal / _REFERENCE)
+    hot = kelvin / _REFERENCE * plain + shift(kelvin)
+    old, new = (vj - plain) / plain, (hot - plain) / plain
+    factor = (1 + mj * (400e-6 * (kelvin - _REFERENCE) - new)) / (1 + mj * (400e-6 * (nominal - _REFERENCE) - old))
+    return hot, factor
