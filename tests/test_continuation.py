@@ -11,6 +11,7 @@ from analogpnn.engines.fast.assembly import right_hand_side
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.restraint import restrain, tangent_beside
 from analogpnn.engines.fast.solver import Solver
+from analogpnn.engines.fast.wandering import wander
 
 WAYS = (
     continuation.directly,
@@ -18,7 +19,6 @@ WAYS = (
     continuation.source_stepping,
     continuation.pseudo_transient,
     continuation.cautiously,
-    continuation.scattered,
 )
 
 
@@ -89,6 +89,20 @@ def test_hard_random_circuits(seed, kinds):
     rng = np.random.default_rng(list(seed))
     circuit = read(random_deck(rng, int(rng.integers(2, 11)), kinds))
     assert Newton().equilibrium(circuit).residual < 1e-9
+
+
+def test_wandering_comes_by_where_no_path_from_zero_leads():
+    rng = np.random.default_rng([0, 742])
+    circuit = read(random_deck(rng, int(rng.integers(11, 51)), "rvib"))
+    full, laws, b, known = problem(circuit, np.zeros((1, 0)))
+    tried = [way(full, laws, b, known) for way in WAYS]
+    assert not any(done[0] for _, done in tried)
+    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), continuation.LOOSE)
+    assert x is not None
+    near = wander(full, laws, b[0], known[0], np.array([x]), continuation.LOOSE)
+    np.testing.assert_allclose(near, x, rtol=1e-6)
+    point = Newton().equilibrium(circuit)
+    assert point.residual < 1e-9 * np.abs(point.branch_currents).max()
 
 
 FLOATING = """currents of 0.2 mA that only gmin leads away: 1e8 V, and 64 bits don't hold the rest beside them

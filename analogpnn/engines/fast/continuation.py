@@ -8,8 +8,8 @@ the resistance s * OHMS2 in each voltage branch,
 from an x that a neighbouring stage has found: gmin stepping lets s go to zero with a = 0, source stepping lets p grow
 to one, and pseudo-transient continuation is the implicit Euler method, a the last x and s = C / h with growing step h:
 a circuit with a capacitor at each node and an inductance in each source, let go from 0 V. Steps adapt for each
-sample by itself, and what doesn't come along is given up. The very last resort is luck: other restraints and other
-starts.
+sample by itself, and what doesn't come along is given up. The very last resort is luck: other restraints and
+random starts.
 
 References
 ----------
@@ -23,7 +23,8 @@ import numpy as np
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
-from analogpnn.engines.fast.restraint import GROWTH, restrain, tangent_beside
+from analogpnn.engines.fast.restraint import GROWTH, moved, restrain, tangent_beside
+from analogpnn.engines.fast.wandering import wander
 
 LOOSE = 1e-6
 """Agreement asked of controls (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
@@ -31,8 +32,6 @@ DIRECT = 120
 """Newton steps straight from 0 V."""
 CAUTIOUS = 300
 """The same, where none may exceed its tangent."""
-STARTS, SCATTERED = 24, 60
-"""Random starts, and Newton steps for each."""
 INNER = 30
 """Newton steps for one stage."""
 BUDGET = 900
@@ -46,17 +45,31 @@ FIRST, LEAST, MOST = 1e-2, 1e-16, 1e6
 """Where s begins, below which it is 0, and from which nothing is expected any more [S]."""
 
 
-def settle(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unknowns (B, n_free), and which samples have an operating point: what one way leaves, the next one tries."""
+def settle(
+    full: Full, laws: Laws, b: np.ndarray, known: np.ndarray, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unknowns (B, n_free), and which samples have an operating point: what one way leaves, the next one tries.
+
+    If a start (B, n_free) is given, the first way is from there.
+    """
     x = np.full(b.shape, np.nan)
-    done = np.zeros(len(b), dtype=bool)
-    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, in_small_steps, cautiously, scattered):
+    done, tried = np.zeros(len(b), dtype=bool), []
+    if start is not None:
+        x, done, _ = newton(full, laws, b, known, start, np.zeros(len(b)), start, INNER)
+    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, in_small_steps, cautiously):
         left = np.flatnonzero(~done)
         if not len(left):
-            break
+            return x, done
         found, ok = way(full, laws, b[left], known[left])
         x[left[ok]] = found[ok]
         done[left[ok]] = True
+        tried.append(np.full(b.shape, np.nan))
+        tried[-1][left] = found
+    for k in np.flatnonzero(~done):
+        near = np.array([one[k] for one in tried if np.isfinite(one[k]).all()])
+        arrived = wander(full, laws, b[k], known[k], near, LOOSE)
+        if arrived is not None:
+            x[k], done[k] = arrived, True
     return x, done
 
 
@@ -70,22 +83,6 @@ def cautiously(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
     """From 0 V in more steps, none of which lets a law exceed its tangent."""
     zero = np.zeros_like(b)
     return newton(full, laws, b, known, zero, np.zeros(len(b)), zero, CAUTIOUS, 1.0)[:2]
-
-
-def scattered(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
-    """From random voltages of 0.1 V to 1 kV, the same for every sample: of what is found the lowest voltages.
-
-    Where formulas make negative resistances, the operating point may lie where no path from 0 V leads.
-    """
-    rng = np.random.default_rng(0)
-    starts = rng.standard_normal((STARTS, b.shape[1])) * 10 ** rng.uniform(-1, 3, (STARTS, 1))
-    x, done, zero = np.array(b), np.zeros(len(b), dtype=bool), np.zeros(STARTS)
-    for k in range(len(b)):
-        right, given = np.repeat(b[k : k + 1], STARTS, axis=0), np.repeat(known[k : k + 1], STARTS, axis=0)
-        found, ok, _ = newton(full, laws, right, given, starts, zero, starts, SCATTERED)
-        if ok.any():
-            x[k], done[k] = min(found[ok], key=lambda one: np.abs(one).max()), True
-    return x, done
 
 
 def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
@@ -193,10 +190,7 @@ def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int, growt
             fixed = (ports.inject_free @ (t.offset + laws.times(t, known[rows])).T).T
             solved = full.solve(laws, t, b[rows] + pull[rows] - fixed, s[rows])
             new = laws.element_controls((ports.read_free @ solved.T).T + known[rows])
-            error = np.zeros(len(rows))
-            for fresh, past in zip(new, at):
-                for f, p in zip(fresh, past):
-                    error = np.maximum(error, (np.abs(f - p) / (1.0 + np.abs(f))).max(axis=1))
+            error = moved(new, at)
             ok = error <= LOOSE
             finite = np.isfinite(solved).all(axis=1)
             out[rows[finite]] = solved[finite]

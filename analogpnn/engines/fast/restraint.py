@@ -66,3 +66,12 @@ def tangent_beside(laws: Laws, at: list[list[np.ndarray]]) -> tuple[list[list[np
             none |= ~np.isfinite(d)
         moved.append([np.where(none, c + BESIDE, c) for c in controls])
     return moved, laws.tangent(moved)
+
+
+def moved(new: Controls, old: Controls) -> np.ndarray:
+    """Largest change of any control, relative and in volts, per sample (B,)."""
+    error = np.zeros(new[0][0].shape[0])
+    for fresh, past in zip(new, old):
+        for f, p in zip(fresh, past):
+            error = np.maximum(error, (np.abs(f - p) / (1.0 + np.abs(f))).max(axis=1))
+    return error

@@ -143,12 +143,15 @@ class Solver:
                 x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
         if not done.all():
             hard = np.flatnonzero(~done)
-            x[hard] = self._continuation(self._free(b[hard], known[hard]), self._controls(known[hard]), hard)
+            x[hard] = self._continuation(
+                self._free(b[hard], known[hard]), self._controls(known[hard]), hard,
+                None if start is None else start[hard][:, s.free],
+            )  # fmt: skip
         return x
 
-    def _continuation(self, b, known, samples: np.ndarray) -> np.ndarray:
+    def _continuation(self, b, known, samples: np.ndarray, start: np.ndarray | None) -> np.ndarray:
         full = Full(self.structure, self.linear, self.ports)
-        x, done = continuation.settle(full, self.laws, b, known)
+        x, done = continuation.settle(full, self.laws, b, known, start)
         if not done.all():
             k = int(np.flatnonzero(~done)[0])
             missed = continuation.residual(full, self.laws, b[k : k + 1], known[k : k + 1])[0]
