@@ -6,7 +6,7 @@ from circuits import read
 
 from analogpnn import Newton
 from analogpnn.circuit.generate import deep_resistive_network
-from analogpnn.engines.fast import stabilised
+from analogpnn.engines.fast import continuation, stabilised
 from analogpnn.errors import NetlistError
 
 DIODE = "diode\n*@ input V1\n.model dd D(IS=1e-12 N=1.3)\nV1 In 0 0\nR1 in out 1k\nD1 out 0 dd\n"
@@ -64,3 +64,28 @@ def test_biconjugate_gradients_that_break_down_leave_it_to_elimination():
     found = stabilised.solve(z, d, c, np.zeros((2, 2)))
     for row, right, u in zip(d, c, found):
         np.testing.assert_allclose(u + z @ (row * u), right, atol=1e-9)
+
+
+def test_samples_of_a_block_converge_each_in_its_own_time(monkeypatch):
+    """Unsymmetric circuits check a solution's residual: only of those that are one."""
+    lines = [f"R{k} n{k} n{k + 1} {1 + k % 7}k\nRG{k} n{k} 0 20k" for k in range(60)]
+    lines += [f"D{k} n{k} 0 dd\nE{k} a{k} 0 n{k + 5} 0 -0.7\nRA{k} a{k} n{k + 2} 3k" for k in range(3, 50, 3)]
+    text = "\n".join(["ladder", "*@ input V1", ".model dd D(IS=1e-12 N=1.3)", "V1 n0 0 1", *lines, ".end"])
+    circuit, engine = read(text), Newton()
+    assert "batched: sparse L U" in engine.explain(circuit)
+    monkeypatch.setattr(continuation, "settle", lambda *_: pytest.fail("a sample was given up"))
+    x = np.array([[0.0], [1e-3], [0.1], [0.7], [5.0], [-60.0], [200.0], [-0.2]])
+    point = engine.equilibrium(circuit, inputs=x)
+    alone = [engine.equilibrium(circuit, inputs=row).node_voltages for row in x]
+    np.testing.assert_allclose(point.node_voltages, alone, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "more", ["", "RB b 0 1k\n" + "".join(f"RL{k} b c{k} 1k\nDL{k} c{k} 0 dd\n" for k in range(30))]
+)
+def test_a_diode_across_a_source_is_at_its_voltage_at_once(more, monkeypatch):
+    monkeypatch.setattr(continuation, "settle", lambda *_: pytest.fail("a sample was given up"))
+    circuit = read(f"held\n*@ input V1\n.model dd D(IS=1e-12 N=1.3)\nV1 a 0 0\nD1 a 0 dd\nD2 a b dd\nR1 b 0 1k\n{more}")
+    point = Newton().equilibrium(circuit, inputs=[[5.0], [0.6], [-3.0]])
+    law = 1e-12 * np.expm1(np.array([5.0, 0.6]) / (1.3 * 0.02586492))
+    np.testing.assert_allclose(point.current("D1")[:2], law, rtol=1e-4)

@@ -135,12 +135,13 @@ def plan_of(s: Structure, linear: Linear, p: Ports) -> Plan:
 
 
 def seen_resistance(linear: Linear, p: Ports) -> np.ndarray | None:
-    """Rough resistance seen by each square port: the reciprocal diagonal entries of its two nodes."""
+    """Rough resistance seen by each square port: the reciprocal diagonal entries of its two nodes; 0 if both are held."""
     if not p.square:
         return None
     diagonal = np.abs(linear.matrix.diagonal())
     inverse = np.where(diagonal > 0, 1.0 / np.maximum(diagonal, 1e-300), 0.0)
-    return np.maximum(abs(p.read_free) @ inverse, 1e-9)
+    held = np.diff(p.read_free.indptr) == 0
+    return np.where(held, 0.0, np.maximum(abs(p.read_free) @ inverse, 1e-9))
 
 
 class Batched:

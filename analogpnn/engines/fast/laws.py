@@ -116,7 +116,8 @@ def limit(device: Device, new: list[np.ndarray], old: list[np.ndarray], values: 
 
 def _on_load_line(new, old, saturation, slope, resistance):
     """The junction voltage each element would choose; only those that conduct and moved are asked."""
-    asked = (new > 0) & (np.abs(new - old) > 1e-3 * slope)
+    # A junction whose voltage sources hold (resistance 0) has nothing to choose.
+    asked = (new > 0) & (np.abs(new - old) > 1e-3 * slope) & (resistance > 0)
     if not asked.any():
         return new
     f, p = new[asked], old[asked]

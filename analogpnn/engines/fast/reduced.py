@@ -30,7 +30,8 @@ class Reduced:
         self.z = np.asarray(p.read_free @ spread)
         if not np.isfinite(self.z).all():
             raise np.linalg.LinAlgError("singular")
-        self.resistance = np.maximum(np.diag(self.z), 1e-9) if p.square else None
+        own = np.diag(self.z)
+        self.resistance = np.where(own == 0.0, 0.0, np.maximum(own, 1e-9)) if p.square else None
         self.gradients = None
         if p.square and p.n_in >= MANY:
             self.gradients = conjugate.solve if linear.structure.symmetric else stabilised.solve

@@ -34,8 +34,8 @@ def omega(y: float) -> float:
 
 @_inline
 def on_load_line(new: float, old: float, saturation: float, slope: float, resistance: float) -> float:
-    """The voltage a junction chooses behind `resistance`; `new` itself where it blocks or hardly moves."""
-    if not (new > 0.0 and abs(new - old) > 1e-3 * slope):
+    """The voltage a junction chooses behind `resistance`; `new` itself where it blocks, hardly moves or is held."""
+    if not (new > 0.0 and abs(new - old) > 1e-3 * slope and resistance > 0.0):
         return new
     e = exp(min(old / slope, 700.0))
     # Its own current on the tangent it was solved with.
