@@ -135,7 +135,7 @@ def plan_of(s: Structure, linear: Linear, p: Ports) -> Plan:
 
 
 def seen_resistance(linear: Linear, p: Ports) -> np.ndarray | None:
-    """Rough resistance seen by each square port: the reciprocal diagonal entries of its two nodes; 0 if both are held."""
+    """Rough resistance seen by each square port: that of its two nodes' diagonal entries; 0 if both are held."""
     if not p.square:
         return None
     diagonal = np.abs(linear.matrix.diagonal())
