@@ -15,6 +15,7 @@ from analogpnn.circuit.boundary import Boundary, Clamp, Free, Inject
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.local import Local, measure
 from analogpnn.devices.device import Device
+from analogpnn.devices.states import lowered
 from analogpnn.engines.adjoint import gradient
 from analogpnn.engines.newton import Newton
 from analogpnn.errors import NetlistError
@@ -64,6 +65,12 @@ def check_device(
     --------
     >>> check_device(Device("cubic", current="g*v + k*v**3", parameters={"g": 1.0, "k": 0.2}))
     """
+    if device.states and not device.is_state:
+        branch, states = lowered(device)
+        check_device(branch, values, span=span, seed=seed)
+        for law in states.values():
+            check_device(law, {**(values or {}), "time": 1.0}, span=span, seed=seed)
+        return
     rng = np.random.default_rng(seed)
     given = {k.lower(): v for k, v in (values or {}).items()}
     p = [

@@ -223,6 +223,30 @@ class Circuit:
         return _slots(self, [(t.element, t.law_parameter) for t in self.trainable])
 
     @cached_property
+    def state_slots(self) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+        """The same for the elements of states, which share the parameters of their device."""
+        if not self.states:
+            return []
+        kept = [
+            (k, name, t.law_parameter)
+            for k, t in enumerate(self.trainable)
+            for name in self.states.get(t.element, ())
+        ]
+        found = _slots(self, [(name, parameter) for _, name, parameter in kept])
+        columns = np.array([k for k, _, _ in kept], dtype=np.intp)
+        return [(g, q, places, columns[of]) for g, q, places, of in found]
+
+    @cached_property
+    def states(self) -> dict[str, tuple[str, ...]]:
+        """Element -> the elements of its states, for devices that have some."""
+        out: dict[str, tuple[str, ...]] = {}
+        for group in self.groups:
+            for name in group.names if group.device.is_state else ():
+                element = name.rpartition("#")[0]
+                out[element] = (*out.get(element, ()), name)
+        return out
+
+    @cached_property
     def input_slots(self) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
         """(group, parameter, places in the group, columns of the inputs)."""
         return _slots(self, [(name, "dc") for name in self.inputs])
@@ -265,6 +289,7 @@ class Circuit:
         """Law parameters of every group: one array (..., n) for each parameter, theta and inputs put in."""
         bound = [list(group.values) for group in self.groups]
         _fill(bound, self.train_slots, theta)
+        _fill(bound, self.state_slots, theta)
         if inputs is not None:
             _fill(bound, self.input_slots, inputs)
         return bound
@@ -319,8 +344,8 @@ class Circuit:
 
 
 _STRUCTURE = {
-    "numbers", "places", "output_numbers", "train_slots", "input_slots", "gates", "force_scales", "conductances",
-    "blocks", "again",
+    "numbers", "places", "output_numbers", "train_slots", "state_slots", "states", "input_slots", "gates",
+    "force_scales", "conductances", "blocks", "again",
 }  # fmt: skip
 
 

@@ -121,7 +121,8 @@ class Writer:
 
     def __post_init__(self) -> None:
         cards = self.circuit.flat.cards
-        self._users = frozenset(c.name for c in cards if c.letter == "x" or (c.letter in "fh" and c.expression))
+        users = {c.name for c in cards if c.letter == "x" or (c.letter in "fh" and c.expression)}
+        self._users = users.union(*self.circuit.states.values())
         self._overrides: dict[str, dict[str, float]] = {}
         if self.circuit.trainable:
             theta = self.circuit.theta if self.theta is None else self.theta
@@ -253,19 +254,31 @@ class Writer:
 
     def _user_device(self, card: FlatCard, own: Mapping[str, float]) -> list[str]:
         """A device of the user's as a B source made from its law."""
-        group_number, place = self.circuit.places[card.name]
-        group = self.circuit.groups[group_number]
-        device = group.device
-        values = dict(zip(device.parameters, (float(column[place]) for column in group.values)))
-        values.update(own)
-        pairs = [card.nodes[:2]] if device.controls == ("v",) else zip(card.nodes[2::2], card.nodes[3::2])
-        names = {device.symbol(c): _voltage(*map(self.spell, p)) for c, p in zip(device.controls, pairs)}
-        names |= {device.symbol(p): p for p in device.parameters}
-        law = parse(format_expression(device.expression, names))
-        text, _ = expression_text(law, values, self.constant)
-        quantity = "v" if device.is_voltage else "i"
-        a, b = map(self.spell, card.nodes[:2])
-        return [f"{self.branch(card.name)} {a} {b} {quantity}={text}"]
+        lines = []
+        for name in (card.name, *self.circuit.states.get(card.name, ())):
+            group_number, place = self.circuit.places[name]
+            group = self.circuit.groups[group_number]
+            device = group.device
+            values = dict(zip(device.parameters, (float(column[place]) for column in group.values)))
+            values.update({k: v for k, v in own.items() if k in values})
+            values.pop("time", None)  # ngspice's own
+            pairs = zip(group.control_positive[:, place], group.control_negative[:, place])
+            names = {device.symbol(c): _voltage(*map(self._spelt, p)) for c, p in zip(device.controls, pairs)}
+            names |= {device.symbol(p): p for p in device.parameters}
+            expression = device.expression.subs(device.parts[::-1])
+            if device.is_state and self.for_op:  # in a .dc sweep ngspice's time is what is swept
+                expression = expression.subs(device.symbol("time"), 0)
+            law = parse(format_expression(expression, names))
+            text, _ = expression_text(law, values, self.constant)
+            a, b = self._spelt(group.positive[place]), self._spelt(group.negative[place])
+            lines.append(f"{self.branch(name)} {a} {b} {'v' if device.is_voltage else 'i'}={text}")
+            if device.is_state:
+                lines.append(f"c.{self.call(name)} {a} {b} 1")
+        return lines
+
+    def _spelt(self, number: int) -> str:
+        """The name of an unknown's node."""
+        return "0" if number == self.circuit.n_unknowns else self.spell(self.circuit.nodes[number])
 
 
 def _unique(name: str, taken: dict, entry: Callable) -> str:

@@ -20,6 +20,7 @@ from analogpnn.circuit.element import error as _error
 from analogpnn.circuit.element import own as _own
 from analogpnn.devices import diode, linear, mosfet
 from analogpnn.devices.device import Device
+from analogpnn.devices.states import lowered
 from analogpnn.expression import Call, Chain, Conditional, Control, Name, Node, Number, Unary, to_sympy
 from analogpnn.netlist.flatten import FlatCard
 from analogpnn.units import KELVIN
@@ -306,7 +307,15 @@ def _user_device(card: FlatCard, devices: Mapping[str, Device]) -> Iterator[Elem
             )  # fmt: skip
         controls = tuple(Control("v", a, b) for a, b in zip(pairs[::2], pairs[1::2]))
     a, b = card.nodes[:2]
-    yield Element(card.name, device, a, b, controls, dict(card.values), card)
+    if not device.states:
+        yield Element(card.name, device, a, b, controls, dict(card.values), card)
+        return
+    branch, states = lowered(device)
+    controls += tuple(Control("v", f"{card.name}#{state}", "0") for state in states)
+    yield Element(card.name, branch, a, b, controls, dict(card.values), card)
+    for state, law in states.items():
+        node = f"{card.name}#{state}"
+        yield Element(node, law, node, "0", controls, dict(card.values), card)
 
 
 _READERS: dict[str, Callable[[FlatCard, Conditions], Iterator[Element]]] = {

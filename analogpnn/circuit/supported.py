@@ -49,7 +49,7 @@ IN_TRANSIENTS = {
     "c": "q = C v, unless C depends on voltages; `ic=`",
     "d": "diffusion and depletion charge: `tt cjo vj m fc`",
     "j": "depletion charge of the gate: `cgs cgd pb fc`",
-    "m": "gate capacitances (Meyer), overlaps, depletion of the bulk: `tox cgso cgdo cgbo cbd cbs cj mj cjsw mjsw pb fc`",
+    "m": "Meyer's gate capacitances, overlaps, bulk depletion: `tox cgso cgdo cgbo cbd cbs cj mj cjsw mjsw pb fc`",
     "q": "transit times and depletion charges: `tf xtf vtf itf tr cje vje mje cjc vjc mjc xcjc cjs vjs mjs fc`",
     "k": "mutual flux of two inductors",
     "l": "flux = L i, unless L depends on currents; `ic=`",

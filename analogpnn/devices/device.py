@@ -57,6 +57,10 @@ class Device:
     where : mapping
         Name -> what it stands for, in terms of controls, parameters and names before it. The law and its forces may use
         them; they are differentiated by the chain rule and computed once.
+    states : mapping
+        Name -> its rate of change [1/s], in terms of controls, parameters and states: the memory of a memristive
+        device. A parameter called like the state with a 0 behind it says where it starts (``w0``, by default 0). At an
+        operating point a state is there; in a transient it moves. See `devices.states`.
     units : mapping
         Parameter -> unit, for reports.
     controls : tuple of str
@@ -89,15 +93,18 @@ class Device:
     junctions: tuple[Junction, ...] = ()
     step: float = 0.0
     where: Mapping[str, str | sympy.Expr] = field(default_factory=dict)
+    states: Mapping[str, str | sympy.Expr] = field(default_factory=dict)
 
     def __post_init__(self):
         if bool(str(self.current)) == bool(str(self.voltage)):
             raise NetlistError(f"device '{self.name}' needs either a current law or a voltage law")
-        for name in ("parameters", "units", "force", "where"):
+        for name in ("parameters", "units", "force", "where", "states"):
             object.__setattr__(self, name, {k.lower(): v for k, v in getattr(self, name).items()})
         object.__setattr__(self, "controls", tuple(c.lower() for c in self.controls))
-        known = set(self.parameters) | set(self.controls)
-        for name, value in (*((s.name, value) for s, value in self.parts), ("", self.expression)):
+        object.__setattr__(self, "parameters", {**{f"{s}0": 0.0 for s in self.states}, **self.parameters})
+        known = set(self.parameters) | set(self.controls) | set(self.states)
+        laws = [*((s.name, value) for s, value in self.parts), ("", self.expression)]
+        for name, value in (*laws, *(("", self._read(rate)) for rate in self.states.values())):
             unknown = sorted(s.name for s in value.free_symbols if s.name not in known)
             if unknown:
                 raise NetlistError(
@@ -133,6 +140,11 @@ class Device:
         for part, value in self.parts:
             through[part] = total(value)
         return total(expression)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is the element of a state itself, see `devices.states`."""
+        return bool(self.states) and set(self.states) <= set(self.controls)
 
     @cached_property
     def charge_expression(self) -> sympy.Expr:

@@ -94,7 +94,7 @@ def pull_back(circuit: Circuit, x: np.ndarray, parameters, multipliers: np.ndarr
     """``-lambda^T dF/dtheta``, mean over the samples, from unknowns and multipliers (samples, n + 1)."""
     samples = len(x)
     total = np.zeros(circuit.n_trainable)
-    for g, q, places, columns in circuit.train_slots:
+    for g, q, places, columns in (*circuit.train_slots, *circuit.state_slots):
         group = circuit.groups[g]
         controls = [c[:, places] for c in group.controls(x)]
         name = list(group.device.parameters)[q]
@@ -104,7 +104,7 @@ def pull_back(circuit: Circuit, x: np.ndarray, parameters, multipliers: np.ndarr
             across = multipliers[:, group.positive[places]] - multipliers[:, group.negative[places]]
         else:
             across = -multipliers[:, group.branch[places]]
-        total[columns] = -(across * slope_theta).sum(axis=0) / samples
+        total[columns] -= (across * slope_theta).sum(axis=0) / samples
     return total
 
 

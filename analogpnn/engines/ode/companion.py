@@ -153,7 +153,7 @@ class Skeleton:
 
     def parameters(self, parameters: list[list[np.ndarray]], rate: float) -> list[list[np.ndarray]]:
         """Law parameters of `whole`, from the circuit's own."""
-        out = list(parameters)
+        out = [list(values) for values in parameters]  # laws set times in theirs
         for origin, group in zip(self.origins, self.whole.circuit.groups[self.first :]):
             values = list(group.values[:-1])
             if isinstance(origin, int):

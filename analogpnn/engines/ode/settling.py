@@ -63,6 +63,8 @@ def _poles(op: OperatingPoint, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
 def linearised(dynamics: Dynamics, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Conductances [S] and capacitances [F] (n_free, n_free) at unknowns x (1, n + 1)."""
     sk, free = dynamics.skeleton, dynamics.free
+    for laws in (dynamics.laws, dynamics.unit_laws):
+        dynamics.set_time(laws, np.full(1, np.finfo(float).tiny))  # states of devices move
     jacobian = sk.linear(dynamics.parameters, 0.0).matrix.toarray()
     charge = dynamics.capacitance[free][:, free].toarray()
     if sk.ports.n_out:
@@ -115,6 +117,8 @@ def relax(engine, circuit: Circuit, theta, inputs, boundary, start: OperatingPoi
         here = OperatingPoint(circuit, waves.theta, inputs, boundary, volts, waves.source_currents[..., -1, :])
         allowed = 10 * (engine.rtol * np.abs(volts) + engine.atol) + 1e-6
         if past is not None and np.all(np.abs(volts - last) <= allowed) and np.all(np.abs(volts - past) <= allowed):
+            if circuit.states:  # an operating point would have them where they start
+                return here
             return newton.equilibrium(circuit, theta, inputs, boundary, start=here)
         past, wait = volts, 2 * wait
     raise ConvergenceError(

@@ -80,6 +80,9 @@ def start(dynamics: Dynamics, theta, initial, boundary: Boundary, batch: int) ->
     elif isinstance(initial, str) and initial == "ic":
         for node, volts in initial_nodes(circuit).items():
             x[:, circuit.numbers[node]] = volts
+        for group, values in zip(circuit.groups, dynamics.parameters):
+            for state in group.device.states if group.device.is_state else ():
+                x[:, group.positive] = values[list(group.device.parameters).index(f"{state}0")]
         rows = _element_charges(dynamics, x)
     elif isinstance(initial, str):
         raise ExperimentError(f"there is no start '{initial}'", cure="Use 'op', 'ic', an operating point or an array.")
