@@ -228,9 +228,7 @@ class Circuit:
         if not self.states:
             return []
         kept = [
-            (k, name, t.law_parameter)
-            for k, t in enumerate(self.trainable)
-            for name in self.states.get(t.element, ())
+            (k, name, t.law_parameter) for k, t in enumerate(self.trainable) for name in self.states.get(t.element, ())
         ]
         found = _slots(self, [(name, parameter) for _, name, parameter in kept])
         columns = np.array([k for k, _, _ in kept], dtype=np.intp)
