@@ -18,6 +18,8 @@ from analogpnn.netlist.netlist import Netlist
 RELATIVE = 1e-6
 VOLTS = 1e-6
 AMPERES = 1e-12
+PATIENCE = 20.0
+"""Seconds without progress after which ngspice has failed."""
 KINDS = (
     "agrees", "two points", "ngspice is off", "differs", "fast fails", "unsupported", "ngspice fails", "ngspice refuses"
 )  # fmt: skip
@@ -122,7 +124,7 @@ def _by_original(netlist: Netlist) -> dict[str, float]:
 
 
 def _by_engine(circuit: Circuit) -> dict[str, float]:
-    point = Ngspice().equilibrium(circuit)
+    point = Ngspice(timeout=PATIENCE).equilibrium(circuit)
     values = {f"v({name})": float(x) for name, x in zip(circuit.nodes, point.node_voltages)}
     return values | {f"i({name})": float(x) for name, x in zip(circuit.sources, point.source_currents)}
 

@@ -140,10 +140,14 @@ def op(
     input: Annotated[
         list[str] | None, typer.Option("--input", metavar="V1=0.3", help="Value of a source; repeatable.")
     ] = None,
+    starts: Annotated[
+        int, typer.Option(metavar="N", help="Look for other operating points as well, from N starts.")
+    ] = 0,
     allow_include: Include = None,
     json: Json = False,
 ) -> None:
     """Find the operating point: node voltages and the currents of voltage sources."""
+    from analogpnn.cli.operating_points import print_all, warn
     from analogpnn.experiments.experiment import read_circuit
     from analogpnn.training.engines import make_engine
 
@@ -161,7 +165,11 @@ def op(
     inputs = circuit.input_values.copy()
     for k, name in enumerate(circuit.inputs):
         inputs[k] = wanted.get(name, inputs[k])
+    if starts:
+        print_all(circuit, inputs, starts, engine, json)
+        return
     point = solver.equilibrium(circuit, circuit.theta, inputs)
+    warn(point)
     nodes = dict(zip(circuit.nodes, map(float, point.node_voltages)))
     branches = dict(zip(circuit.sources, map(float, point.source_currents)))
     if json:

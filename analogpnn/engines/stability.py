@@ -60,7 +60,7 @@ def index(point: OperatingPoint) -> np.ndarray:
     Examples
     --------
     >>> from analogpnn import Circuit, Netlist, Newton
-    >>> latch = "tunnelling\\nV1 a 0 0\\nR1 a b 1k\\nB1 b 0 i=2m*(v(b)^3-v(b))\\n"
+    >>> latch = "tunnelling\\nV1 a 0 0\\nR1 a b 1k\\nB1 b 0 i=2m*(v(b)*v(b)*v(b)-v(b))\\n"
     >>> index(Newton().equilibrium(Circuit.from_netlist(Netlist.from_text(latch))))  # at 0 V, between two stable points
     array(-1)
     """
@@ -80,18 +80,30 @@ def growth(point: OperatingPoint) -> np.ndarray:
 
         return slowest_pole(point).real
     j, nodes = jacobian(point)
-    out = np.full(len(j), -np.inf)
-    for k, one in enumerate(j):
-        try:
-            # Amplifiers without a time constant give eigenvalues of zero, up to rounding.
-            times = -np.linalg.eigvals(np.linalg.solve(one, np.diag(nodes.astype(float))))
-        except np.linalg.LinAlgError:
-            out[k] = 0.0
-            continue
-        times = times[np.abs(times) > RESOLVED * np.abs(times).max(initial=0.0)]
-        if len(times):
-            out[k] = (1.0 / times).real.max()
-    return out.reshape(point.node_voltages.shape[:-1])
+    rates = [_modes(one, nodes)[0].real.max(initial=-np.inf) for one in j]
+    return np.array(rates).reshape(point.node_voltages.shape[:-1])
+
+
+def escape(point: OperatingPoint) -> np.ndarray | None:
+    """Along which unknowns (n_free,) one operating point is left fastest, the largest 1; None where it is stable."""
+    j, nodes = jacobian(point)
+    rates, shapes = _modes(j[0], nodes)
+    if not rates.real.max(initial=-np.inf) > 0:
+        return None
+    way = shapes[:, np.argmax(rates.real)].real
+    largest = np.abs(way[nodes]).max(initial=0.0)
+    return way / largest if largest > 0 else None
+
+
+def _modes(j: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Poles [1/s] at 1 F from every node to ground, and their shapes as columns."""
+    try:
+        times, shapes = np.linalg.eig(np.linalg.solve(j, -np.diag(nodes.astype(float))))
+    except np.linalg.LinAlgError:
+        return np.zeros(1), np.zeros((len(j), 1))  # a pole at zero: nothing brings the deviation back
+    # Amplifiers without a time constant give times of zero, up to rounding.
+    kept = np.abs(times) > RESOLVED * np.abs(times).max(initial=0.0)
+    return 1.0 / times[kept], shapes[:, kept]
 
 
 def is_stable(point: OperatingPoint) -> np.ndarray:

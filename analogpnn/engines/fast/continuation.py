@@ -142,10 +142,10 @@ def in_small_steps(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
     return x, found & (missed == 0)
 
 
-def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
-    """Implicit Euler from 0 V: steps grow where Newton's method needs few of its own, and shrink where it fails."""
+def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray, start: np.ndarray | None = None):
+    """Implicit Euler from 0 V or a start: steps grow where Newton's method needs few, and shrink where it fails."""
     batch = len(b)
-    x, s, factor = np.zeros_like(b), np.full(batch, FIRST), np.full(batch, 10.0)
+    x, s, factor = np.zeros_like(b) if start is None else np.array(start), np.full(batch, FIRST), np.full(batch, 10.0)
     live, done, spent = np.ones(batch, dtype=bool), np.zeros(batch, dtype=bool), np.zeros(batch, dtype=int)
     while len(rows := np.flatnonzero(live & ~done & (spent < BUDGET))):
         found, ok, used = newton(full, laws, b[rows], known[rows], x[rows], s[rows], x[rows], INNER)
