@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from circuits import read
+from circuits import read, shipped
 
 from analogpnn import Newton
 from analogpnn.circuit.generate import deep_resistive_network
-from analogpnn.engines.fast import continuation, stabilised
+from analogpnn.engines.fast import continuation, reduced, stabilised
+from analogpnn.engines.fast.recall import Recall
 from analogpnn.errors import NetlistError
 
 DIODE = "diode\n*@ input V1\n.model dd D(IS=1e-12 N=1.3)\nV1 In 0 0\nR1 in out 1k\nD1 out 0 dd\n"
@@ -89,3 +90,31 @@ def test_a_diode_across_a_source_is_at_its_voltage_at_once(more, monkeypatch):
     point = Newton().equilibrium(circuit, inputs=[[5.0], [0.6], [-3.0]])
     law = 1e-12 * np.expm1(np.array([5.0, 0.6]) / (1.3 * 0.02586492))
     np.testing.assert_allclose(point.current("D1")[:2], law, rtol=1e-4)
+
+
+def test_states_remembered_by_their_inputs_are_where_the_next_ones_start(monkeypatch):
+    circuit, x = shipped("iris"), np.random.default_rng(0).uniform(-1, 1, (10, 8))
+    plain, engine, steps = Newton(), Newton(remember=1.0), []
+    once = reduced.Reduced.step
+    monkeypatch.setattr(reduced.Reduced, "step", lambda *a: steps.append(1) or once(*a))
+
+    def settle(theta, inputs):
+        steps.clear()
+        point = engine.equilibrium(circuit, theta, inputs)
+        took = len(steps)
+        np.testing.assert_allclose(
+            point.node_voltages, plain.equilibrium(circuit, theta, inputs).node_voltages, rtol=1e-8, atol=1e-10
+        )
+        return took
+
+    cold = settle(circuit.theta, x)
+    assert settle(circuit.theta * 1.001, x[3:8][::-1]) < cold - 1  # other samples of those, in another order
+    assert settle(circuit.theta, x + 0.5) >= cold - 1  # inputs that were never seen
+
+
+def test_what_does_not_fit_is_not_remembered():
+    circuit = shipped("iris")
+    memory = Recall(circuit, 8e-6 * (circuit.n_unknowns + 1) * 2.5)
+    x = np.arange(12.0).reshape(3, 4)
+    memory.keep(x, np.arange(3.0)[:, None] + np.zeros((3, circuit.n_unknowns)))
+    assert memory.start(x) is None and np.array_equal(memory.start(x[1::-1])[:, 0], [1.0, 0.0])

@@ -24,7 +24,7 @@ def make_engine(spec: Any = "fast", folder: Any = None) -> Any:
     Examples
     --------
     >>> make_engine("fast")
-    Newton(max_steps=100, sweeps=0, precision='double')
+    Newton(max_steps=100, sweeps=0, precision='double', remember=0.0)
     """
     # Imported on use: a bench engine of one's own doesn't pay for ours.
     from analogpnn.engines.newton import Newton

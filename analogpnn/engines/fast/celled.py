@@ -89,6 +89,7 @@ class Cells:
         self._held = fused.laid_out(known[:, columns]).reshape(-1, lanes.LANES)
         self._n_held, self._n_y, self._n_entries = len(columns), system.rest.plan.pattern.n, len(system.rest.base) + 1
         load_line = system._seen is not None
+        x = None if start is None else fused.laid_out(start)
         self._families = []
         for f, tables in zip(condensed.families, self._tables):
             kernel = cell_kernels.kernel(f.kind, load_line)
@@ -96,10 +97,8 @@ class Cells:
             values = [np.broadcast_to(v, counts[k])[places] for k, places in f.elements for v in system.parameters[k]]
             parameters = np.stack(values, axis=1)
             state = np.zeros((blocks * len(f) * f.kind.width, lanes.LANES))
-            if start is not None:
-                state.reshape(blocks, len(f), f.kind.width, lanes.LANES)[:, :, : f.kind.slots] = _controls(
-                    f, start, whole.circuit.n_unknowns
-                )
+            if x is not None:
+                _begin(state.reshape(blocks, len(f), f.kind.width, lanes.LANES), f, x, whole.circuit.n_unknowns)
             self._families.append((f, kernel, tables, state, parameters, _resistance(system, f)))
 
     def advance(self, active, begin, y, matrix, right, error, tolerance) -> None:
@@ -119,13 +118,11 @@ class Cells:
             )
 
 
-def _controls(f: Family, start: np.ndarray, ground: int) -> np.ndarray:
-    """Controls of the cells' nonlinear parts (blocks, n, slots, LANES) at unknowns `start` (B, n + 1)."""
-    from analogpnn.engines.fast import fused
-
+def _begin(state: np.ndarray, f: Family, x: np.ndarray, ground: int) -> None:
+    """Write the controls of the cells' nonlinear parts at unknowns x (blocks, n + 1, LANES) to their memory."""
     numbers = np.concatenate([f.inside, f.outer, f.held, np.full((len(f), 1), ground)], axis=1)
-    pairs = [(numbers[:, p], numbers[:, m]) for part in f.kind.laws for p, m in part.controls]  # number -1 is ground
-    return np.stack([fused.laid_out(start[:, p] - start[:, m]) for p, m in pairs], axis=2)
+    for slot, (p, m) in enumerate(pair for part in f.kind.laws for pair in part.controls):  # number -1 is ground
+        np.subtract(x[:, numbers[:, p]], x[:, numbers[:, m]], out=state[:, :, slot])
 
 
 def _resistance(system: Celled, f: Family) -> np.ndarray:
