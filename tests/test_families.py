@@ -224,21 +224,64 @@ def test_fact_6_a_negative_conductance_is_stable_up_to_the_least_response():
     assert abs(smallest(least)) < 1e-12
 
 
-def test_fact_8_a_biased_contrast_leaves_an_error_of_bias_over_eta(monkeypatch):
-    # The factor before s_b/eta depends on the lattice (3 to 10 in ours); that eta counts only in s_b/eta does not.
+@pytest.mark.parametrize(
+    ("bias", "eta", "updates", "off_by"),
+    [
+        (1e-5, 0.1, 300, 0.01),
+        (1e-5, 2.0, 300, 0.01),
+        (1e-4, 1.0, 300, 0.01),
+        (1e-5, 0.01, 60, 0.1),
+        (1e-3, 1.0, 60, 0.1),
+    ],
+)
+def test_fact_8_a_biased_contrast_leaves_an_error_of_bias_over_eta(bias, eta, updates, off_by, monkeypatch):
+    # Where bias / eta = 1e-3 V^2, fewer updates: the bias also carries all conductances away, until they meet bounds.
     monkeypatch.setattr(local, "measure", measure)
-    rng = np.random.default_rng(0)
-    net = dataclasses.replace(lattice(rng, periodic=True), low=0.01, high=10.0)
-    x = rng.uniform(0, 1, (1, 3))
-    y = net.solve(rng.uniform(0.5, 1.5, len(net.theta)), x[0])[net.output_nodes][None]
-    floor = {}
-    for eta, bias in ((0.1, 1e-5), (1.0, 1e-4), (1.0, 1e-5)):
-        options = {"engine": StandIn(update_bias=bias), "rate": 10.0, "epochs": 400, "evaluate_every": 0}
-        last = list(train(net, (x, y), rule=CoupledLearning(eta), **options))[-1]
-        floor[eta, bias] = np.sqrt(2 * last.train_loss)
-    assert 1 < floor[0.1, 1e-5] / 1e-4 < 20
-    assert floor[1.0, 1e-4] == pytest.approx(floor[0.1, 1e-5], rel=0.05)
-    assert floor[1.0, 1e-5] == pytest.approx(floor[0.1, 1e-5] / 10, rel=0.5)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        net = of_one_siemens(rng)
+        x, bench = np.array([SOURCES]), StandIn(update_bias=bias, seed=seed)
+        y = net.solve(rng.uniform(0.5, 1.5, len(net.edges)), x[0])[net.output_nodes]
+        options = {"engine": bench, "rate": 3.0, "epochs": updates, "evaluate_every": 0}
+        *_, last = train(net, (x, y[None]), rule=CoupledLearning(eta), **options)
+        error = y - net.solve(last.theta, x[0])[net.output_nodes]
+        standing = standing_error(net, last.theta, x[0], bench.bias(len(net.edges)) / eta)
+        np.testing.assert_allclose(error, standing, rtol=0, atol=off_by * np.abs(standing).max())
+
+
+def test_fact_8_that_error_is_1_3_to_2_1_times_bias_over_eta():
+    # The factor goes as one over the sources' voltages, which literature.md doesn't give, and from lattice to lattice.
+    # At sources of -1, 0 and 1 V its root mean square over biases is 1.65 in the median, 1.4 to 2.0 between quartiles.
+    found = []
+    for seed in range(100):
+        net = of_one_siemens(np.random.default_rng(seed))
+        of_each = standing_error(net, net.theta, np.array(SOURCES), np.eye(len(net.edges)))
+        found.append(np.sqrt(np.sum(of_each**2, axis=1).mean()))
+    low, middle, high = np.quantile(found, [0.25, 0.5, 0.75])
+    assert low > 1.3 and high < 2.1 and middle == pytest.approx(1.65, abs=0.05)
+
+
+SOURCES = (-1.0, 0.0, 1.0)
+
+
+def of_one_siemens(rng):
+    net = lattice(rng, periodic=True)
+    return dataclasses.replace(net, theta=np.ones(len(net.edges)), low=0.01, high=10.0)
+
+
+def standing_error(net, theta, x, drift):
+    """The error at which the rule holds the outputs against a drift: J (-V_F * B R e + drift) = 0, to first order.
+
+    J = do/dk, B the incidence, V_F = B v, R e what the nodes follow an error e with while the outputs are held.
+    """
+    n, out = net.n_nodes, net.output_nodes
+    rest = np.setdiff1d(np.arange(n), np.concatenate([net.fixed, out]))
+    laplacian = net.laplacian(theta)
+    follow = np.zeros((n, len(out)))
+    follow[out] = np.eye(len(out))
+    follow[rest] = np.linalg.solve(laplacian[np.ix_(rest, rest)], -laplacian[np.ix_(rest, out)])
+    across, slopes = net.incidence @ net.solve(theta, x), net.output_gradient(theta, x)
+    return np.linalg.solve(slopes @ (across[:, None] * (net.incidence @ follow)), slopes @ drift)
 
 
 class StandIn(Bench):
