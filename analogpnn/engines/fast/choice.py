@@ -20,6 +20,8 @@ FEW_PORTS = 12
 """Nonlinear ports up to which a dense system on them, for each sample, is the fastest."""
 SMALL, SMALL_PORTS = 64, 24
 """Unknowns and ports up to which it is nearly so: small circuits then need no compiler."""
+MOST_PORTS = 6000
+"""Ports up to which a dense matrix of them is formed: 300 MB."""
 DENSE_LIMIT = 24
 """Unknowns up to which dense matrices, all samples at once, are."""
 
@@ -55,7 +57,7 @@ def choose(s: Structure, linear: Linear, p: Ports, parameters: list[list[np.ndar
     plan = _regular(plan_of, s, linear, p)
     if plan is None:
         return None, "singular"
-    if k >= MANY and p.square and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
+    if MANY <= k <= MOST_PORTS and p.square and _port_flops(k, plan.pattern.fill) < plan.pattern.flops:
         system = _regular(Reduced, linear, p)
         if system is not None:
             return system, (
