@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from analogpnn.gradients.method import Estimate
 
 if TYPE_CHECKING:
     from analogpnn.gradients.cascade import Buffers
+
+DENSE_LIMIT = 300
+"""Free unknowns up to which every sample's matrix is dense."""
 
 
 def activities(op: Any, buffers: Buffers) -> np.ndarray:
@@ -104,16 +108,47 @@ def _free(circuit: Any, buffers: Buffers | None) -> np.ndarray:
 
 
 def _solved(circuit: Any, x: np.ndarray, parameters: Any, right: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """J(x)^T lambda = right in the free unknowns, all samples as one sparse system: stages don't touch each other."""
+    """J(x)^T lambda = right in the free unknowns, for each sample, shape (samples, m) like `right`."""
+    if len(free) <= DENSE_LIMIT:
+        return np.linalg.solve(_transposed(circuit, x, parameters, free), right[..., None])[..., 0]
     from analogpnn.engines import adjoint
 
     samples, m = right.shape
-    new = np.full(circuit.n_unknowns + 1, -1)
-    new[free] = np.arange(m)
-    rows, columns, values = adjoint.jacobian(circuit, x, parameters)
-    keep = (new[rows] >= 0) & (new[columns] >= 0)
-    shift = m * np.arange(samples)[:, None]
-    place = ((new[columns[keep]] + shift).ravel(), (new[rows[keep]] + shift).ravel())
-    matrix = sp.csc_matrix((values[:, keep].ravel(), place), shape=(samples * m, samples * m))
+    rows, columns, values = _kept(adjoint.jacobian(circuit, x, parameters), circuit, free)
+    shift = m * np.arange(samples)[:, None]  # all samples as one sparse system: they don't touch each other
+    place = ((columns + shift).ravel(), (rows + shift).ravel())
+    matrix = sp.csc_matrix((values.ravel(), place), shape=(samples * m, samples * m))
     # Patterns are symmetric but for controlled sources: little fill in this order, much in the default one.
     return spl.splu(matrix, permc_spec="MMD_AT_PLUS_A").solve(right.ravel()).reshape(samples, m)
+
+
+def _transposed(circuit: Any, x: np.ndarray, parameters: Any, free: np.ndarray) -> np.ndarray:
+    """J(x)^T between the free unknowns, shape (samples, m, m).
+
+    What is affine, by far most of a layered network, has the same slopes in every sample and is summed once.
+    """
+    from analogpnn.engines import adjoint
+
+    samples, m = len(x), len(free)
+    total = np.zeros((samples, m * m))
+    for affine, at in ((True, x[:1]), (False, x)):
+        chosen = [g for g, group in enumerate(circuit.groups) if group.device.is_affine == affine]
+        if not chosen:
+            continue
+        part = replace(circuit, groups=tuple(circuit.groups[g] for g in chosen))
+        found = adjoint.jacobian(part, at, [parameters[g] for g in chosen])
+        rows, columns, values = _kept(found, circuit, free)
+        place = columns * m + rows
+        for k, slopes in enumerate(values):
+            added = np.bincount(place, slopes, minlength=m * m)
+            total[slice(None) if affine else k] += added
+    return total.reshape(samples, m, m)
+
+
+def _kept(found: Any, circuit: Any, free: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The triplets of a Jacobian between free unknowns, which are numbered anew."""
+    new = np.full(circuit.n_unknowns + 1, -1)
+    new[free] = np.arange(len(free))
+    rows, columns, values = found
+    keep = (new[rows] >= 0) & (new[columns] >= 0)
+    return new[rows[keep]], new[columns[keep]], values[:, keep]
