@@ -1,7 +1,7 @@
 """Readers under random input: what they are given, and what may come out.
 
-A target takes bytes and may raise an `AnalogError`; anything else is a failure, and so is a second run that takes more
-than `SLOW` seconds.
+A target takes bytes and may raise an `AnalogError`; anything else is a failure, and so is a run that takes more than
+`SLOW` seconds of the processor, or `STUCK` of the clock (on a busy machine a quick run may wait long).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 from analogpnn.circuit.circuit import Circuit
@@ -26,8 +27,9 @@ from analogpnn.netlist.includes import decode
 from analogpnn.netlist.netlist import Netlist
 
 ROOT = Path(__file__).resolve().parent.parent
-SLOW = 5.0
-LONGEST = 4000
+SLOW, STUCK = 5.0, 60.0
+TIMERS = (signal.SIGPROF, signal.ITIMER_PROF, SLOW), (signal.SIGALRM, signal.ITIMER_REAL, STUCK)
+LONGEST, SHORT = 4000, 100
 
 WORDS = [
     b".param ",
@@ -193,6 +195,8 @@ class Fuzzer:
         self.name, self.target, self.keep = name, TARGETS[name], keep
         self.rng = random.Random(f"{name} {seed}")
         self.pool = seeds(name)
+        # Short seeds more often: they are read faster, and a mutation more often hits what matters.
+        self.weights = list(accumulate(1.0 / (SHORT + len(data)) for data in self.pool))
         self.executions, self.seconds, self.slowest = 0, 0.0, 0.0
         self.failures: list[str] = []
         self._seen: set[str] = set()
@@ -216,9 +220,10 @@ class Fuzzer:
     def execute(self, data: bytes) -> None:
         """One run; failures are recorded, each kind once."""
         self.executions += 1
-        before = time.perf_counter()
-        signal.signal(signal.SIGALRM, _stop)
-        signal.setitimer(signal.ITIMER_REAL, SLOW)
+        before = time.process_time()
+        for sent, timer, seconds in TIMERS:
+            signal.signal(sent, _stop)
+            signal.setitimer(timer, seconds)
         try:
             self.target(data)
         except AnalogError as error:
@@ -230,8 +235,9 @@ class Fuzzer:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             self._fail(f"{type(error).__name__}: {error} at {Path(frame.filename).name}:{frame.lineno}"[:160], data)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        spent = time.perf_counter() - before
+            for _, timer, _ in TIMERS:
+                signal.setitimer(timer, 0)
+        spent = time.process_time() - before
         self.slowest = max(self.slowest, spent)
 
     def execute_or_raise(self, data: bytes) -> None:
@@ -256,7 +262,7 @@ class Fuzzer:
     def mutate(self) -> bytes:
         """A seed with a few changes."""
         rng = self.rng
-        data = bytearray(rng.choice(self.pool))
+        data = bytearray(rng.choices(self.pool, cum_weights=self.weights)[0])
         for _ in range(rng.choice((1, 1, 2, 3, 5, 8))):
             at = rng.randrange(len(data) + 1)
             end = min(len(data), at + rng.choice((1, 1, 2, 4, 10, 40)))
