@@ -298,26 +298,50 @@ class StandIn(Bench):
 
 
 def test_fact_10_square_rule_on_mosfet_edges_against_the_adjoint():
-    # Nearly the gradient, not the gradient: median and least cosine of .998/.92 (EP) and .989/.85 (CL) at 1 to 3 V.
+    # Nearly the gradient, not the gradient: median cosine .998 (EP) and .989 (CL) at gates of 1 to 3 V. The answer is
+    # a difference of two nodes, and coupled learning clamps both, each half of the way: as two outputs with targets
+    # about where they are. Clamping the difference alone, a single number, CL would go exactly where EP goes.
     rng = np.random.default_rng(0)
     cosines = {"ep": [], "cl": []}
     base = nmos_lattice(rng)
-    for _ in range(40):
+    for _ in range(60):
         circuit = base.with_theta(rng.uniform(1, 3, base.n_trainable))
-        x, y = rng.uniform(0, 0.45, (1, 2)), rng.uniform(0, 0.45, (1, 2))
+        x = rng.uniform(0, 0.45, (1, 2))
+        o = Newton().equilibrium(circuit, None, x).outputs
+        error = rng.uniform(-0.1, 0.1) - (o[0, 0] - o[0, 1])
+        y = o + np.array([[error / 2, -error / 2]])
         wanted = exact(circuit, x, y)
         for name, rule in (("ep", CentredEquilibriumPropagation(1e-6)), ("cl", CoupledLearning(1e-3))):
-            found = estimate(rule, circuit, x, y).update
-            cosines[name].append(found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted))
-    for name, median, least in (("ep", 0.998, 0.92), ("cl", 0.989, 0.85)):
-        assert median <= np.median(cosines[name]) < 0.9999 and min(cosines[name]) > least
+            cosines[name].append(cosine(estimate(rule, circuit, x, y).update, wanted))
+    # 440 draws have medians of .9984 +- .0001 and .9877 +- .0016; of these 60 the second is known to .004 only.
+    drawn = rng.integers(0, 60, (300, 60))
+    unsure = {name: np.std(np.median(np.array(found)[drawn], axis=1)) for name, found in cosines.items()}
+    assert unsure["ep"] < 5e-4 and unsure["cl"] < 6e-3
+    assert np.median(cosines["ep"]) == pytest.approx(0.998, abs=5e-4) and min(cosines["ep"]) > 0.9
+    assert np.median(cosines["cl"]) == pytest.approx(0.989, abs=3 * unsure["cl"]) and min(cosines["cl"]) > 0.8
 
 
-def nmos_lattice(rng, side=4):
-    """The periodic lattice of 32 transistors (section 2.4), two outputs, rails at 0 and 0.45 V."""
+def test_fact_10_one_output_leaves_coupled_learning_no_other_way():
+    rng = np.random.default_rng(0)
+    base = nmos_lattice(rng, outputs="v(n22,n00)")
+    for _ in range(5):
+        circuit = base.with_theta(rng.uniform(1, 3, base.n_trainable))
+        x, y = rng.uniform(0, 0.45, (1, 2)), rng.uniform(-0.1, 0.1, (1, 1))
+        ep, cl = (
+            estimate(r, circuit, x, y).update for r in (CentredEquilibriumPropagation(1e-6), CoupledLearning(1e-4))
+        )
+        assert cosine(ep, cl) > 1 - 1e-5
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def nmos_lattice(rng, side=4, outputs="v(n22) v(n00)"):
+    """The periodic lattice of 32 transistors (section 2.4), rails at 0 and 0.45 V."""
     nodes = {(r, c): f"n{r}{c}" for r in range(side) for c in range(side)}
     nodes |= {(1, 1): "vm", (1, 3): "vp", (3, 1): "v2", (3, 3): "v1"}
-    lines = ["lattice", "*@ input V1 V2", "*@ output v(n22) v(n00)", "*@ train VG* min=0.4 max=8"]
+    lines = ["lattice", "*@ input V1 V2", f"*@ output {outputs}", "*@ train VG* min=0.4 max=8"]
     lines += [".model e nmos(level=1 vto=0.7 kp=450u)", "V1 v1 0 0.2", "V2 v2 0 0.1", "VM vm 0 0", "VP vp 0 0.45"]
     k = 0
     for r in range(side):
@@ -366,8 +390,18 @@ def test_fact_9_second_moments_are_n_and_n_plus_2(linear, name, excess):
     found = np.array([estimate(method, linear, x, y, seed=k).update for k in range(700)])
     # The mean of K estimates is off by sqrt((second moment - 1)/K).
     assert off(found.mean(axis=0), wanted) < 4 * np.sqrt((n + excess) / 700)
-    moment = np.mean(np.sum(found**2, axis=1)) / np.sum(wanted**2)
-    assert moment == pytest.approx(n + excess, rel=0.15)
+    # An estimate is (grad . z) z, so it tells |z|^2 and a = (grad . z)^2 / |grad|^2, whose means are N and 1. Their
+    # product's mean, the second moment, is N and what they have in common: nothing for signs, 2 for normal numbers.
+    size = np.sum(found**2, axis=1) / (found @ wanted)
+    a = (found @ wanted) / (wanted @ wanted)
+    assert np.mean(a) == pytest.approx(1, abs=4 * np.sqrt(2 / 700))
+    if name == "spsa":
+        np.testing.assert_allclose(size, n, rtol=1e-3)
+    else:
+        assert np.mean(size) == pytest.approx(n, abs=4 * np.sqrt(2 * n / 700))
+    common = (a - 1) * (size - n)
+    assert np.mean(common) == pytest.approx(excess, abs=1e-3 * n + 4 * np.std(common) / np.sqrt(700))
+    assert 4 * np.std(common) / np.sqrt(700) < 2, "N and N + 2 are told apart"
 
 
 def test_multiplexed_descent_contains_forward_differences_and_is_the_gradient_on_average(linear):
