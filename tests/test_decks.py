@@ -4,12 +4,13 @@ Ours are in tests/decks, and ngspice is given their own text. Of yours it is giv
 says that it may have the text itself: ngspice runs commands that stand in a deck.
 """
 
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analogpnn import Netlist
+from analogpnn import ConvergenceError, Netlist
 from analogpnn.agreement import compare, random_deck
 from analogpnn.agreement.compare import decks_in
 
@@ -74,3 +75,19 @@ def test_kirchhoff_judges_between_two_answers():
     rng = np.random.default_rng([0, 12])
     verdict = compare(Netlist.from_text(random_deck(rng, int(rng.integers(2, 30)), decades=12.0)))
     assert verdict.kind == "ngspice is off" and verdict.good and verdict.worst > 100, verdict
+
+
+@pytest.mark.parametrize(("b", "kind"), [(0.5, "fast fails"), (0.5001, "ngspice is off")])
+def test_kirchhoff_judges_an_answer_where_we_have_none(monkeypatch, b, kind):
+    module = importlib.import_module("analogpnn.agreement.compare")
+
+    class Helpless:
+        def equilibrium(self, circuit, **_):
+            raise ConvergenceError("no operating point found")
+
+    monkeypatch.setattr(module, "_READER", Helpless())
+    monkeypatch.setattr(module, "_by_engine", lambda circuit: {"v(a)": 1.0, "v(b)": b, "i(v1)": -(1 - b) / 1e3})
+    verdict = compare(Netlist.from_text("halves\nV1 a 0 1\nR1 a b 1k\nR2 b 0 1k\n"))
+    assert verdict.kind == kind
+    if kind == "ngspice is off":  # 0.5 mA flow through the node, and 0.2 uA of them are left over
+        assert verdict.where == "v(b)" and "2.0e-04" in verdict.why

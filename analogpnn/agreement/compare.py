@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from analogpnn.agreement.original import OriginalDeck, run_original
+from analogpnn.circuit.boundary import Free
 from analogpnn.circuit.circuit import Circuit
+from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.engines.newton import Newton
 from analogpnn.engines.ngspice.engine import Ngspice
 from analogpnn.errors import AnalogError, ConvergenceError, NetlistError, SimulatorError
@@ -18,6 +20,8 @@ from analogpnn.netlist.netlist import Netlist
 RELATIVE = 1e-6
 VOLTS = 1e-6
 AMPERES = 1e-12
+MISSED = 1e-6
+"""What an answer may miss of the currents at a node (beside 1 pA), and still be an operating point."""
 PATIENCE = 20.0
 """Seconds without progress after which ngspice has failed."""
 KINDS = (
@@ -37,7 +41,8 @@ class Verdict:
     kind : str
         One of `KINDS`. 'two points': the engines found different operating points, and one confirms the other's.
         'ngspice is off': Kirchhoff's current law says whose rounding it is: from ngspice's answer Newton's method comes
-        back to ours, and ngspice misses the law by more than ten times as much.
+        back to ours, and ngspice misses the law by more than ten times as much; or we find nothing, and ngspice's
+        answer misses the law by more than `MISSED` of the currents at a node.
     worst : float
         Largest deviation, in units of what is allowed (1e-6 relative + 1 uV or 1 pA).
     where : str
@@ -83,6 +88,9 @@ def compare(source: str | Path | Netlist, *, trust: bool = False, allow_include:
     try:
         point = _READER.equilibrium(circuit)
     except AnalogError as error:
+        missed, where = _missed(circuit, spice)
+        if not trust and missed > MISSED:
+            return Verdict(path, "ngspice is off", where=where, why=f"Kirchhoff's law missed by a part of {missed:.1e}")
         return Verdict(path, "fast fails", why=_first_line(error))
     fast = {f"v({name})": float(x) for name, x in zip(circuit.nodes, point.node_voltages)}
     fast |= {f"i({name})": float(x) for name, x in zip(circuit.sources, point.source_currents)}
@@ -140,11 +148,29 @@ def _worst(fast: dict[str, float], spice: dict[str, float]) -> tuple[float, str]
     return worst, where
 
 
-def _is_off(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:
-    """Whether ngspice's answer is ours, less exact."""
+def _theirs(circuit: Circuit, spice: dict[str, float]) -> OperatingPoint:
     volts = np.array([spice[f"v({name})"] for name in circuit.nodes])
     amperes = np.array([spice[f"i({name})"] for name in circuit.sources])
-    theirs = replace(point, node_voltages=volts, source_currents=amperes)
+    return OperatingPoint(circuit, circuit.theta, circuit.input_values, Free(), volts, amperes)
+
+
+def _missed(circuit: Circuit, spice: dict[str, float]) -> tuple[float, str]:
+    """The largest violation of Kirchhoff's law by ngspice's answer, as a part of the currents at that node."""
+    if any(f"v({name})" not in spice for name in circuit.nodes):
+        return 0.0, ""
+    point = _theirs(circuit, spice)
+    flows = np.zeros(circuit.n_unknowns + 1)
+    for group in circuit.groups:
+        for numbers in (group.positive, group.negative):
+            np.add.at(flows, numbers, np.abs(point.branch_currents[group.columns]))
+    missed = np.maximum(np.abs(point.node_residuals) - AMPERES, 0.0) / np.maximum(flows[: circuit.n_nodes], 1e-300)
+    worst = int(np.argmax(missed))
+    return float(missed[worst]), f"v({circuit.nodes[worst]})"
+
+
+def _is_off(circuit: Circuit, point, fast: dict[str, float], spice: dict[str, float]) -> bool:
+    """Whether ngspice's answer is ours, less exact."""
+    theirs = _theirs(circuit, spice)
     if not point.residual * 10 < theirs.residual:
         return False
     try:
