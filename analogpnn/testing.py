@@ -6,7 +6,7 @@ Each `check_...` raises AssertionError with a sentence, or returns what it measu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 from scipy.integrate import quad
@@ -22,6 +22,9 @@ from analogpnn.errors import NetlistError
 from analogpnn.expression import format_expression
 from analogpnn.learning.costs import SquaredError
 from analogpnn.netlist.netlist import Netlist
+
+NUDGES = {"beta": (4e-5, 2e-5), "eta": (0.2, 0.1)}
+"""What a rule's nudge is called, and the two strengths between which its order is observed."""
 
 LATTICE = """check: a small nonlinear network
 *@ input V1 V2
@@ -183,15 +186,28 @@ def check_rule(rule, *, order: int | None = None) -> dict[str, float]:
     Returns
     -------
     dict
-        ``cosine`` with the negative gradient, and, with `order`, the observed ``order``.
+        ``local``: 1.0 (what isn't local raises); ``cosine`` with the negative gradient; ``order``: with `order` the one
+        observed against the gradient, else, if the rule has a nudge that its update depends on, the power of the nudge
+        with which the update approaches its own limit, whatever that is (below 0: it has none).
+
+    Raises
+    ------
+    AssertionError
+        In a sentence: the rule isn't local, its update raises the cost, or its order is less than declared.
 
     Examples
     --------
-    >>> from analogpnn import CentredEquilibriumPropagation
+    >>> from analogpnn import CentredEquilibriumPropagation, CoupledLearning
     >>> found = check_rule(CentredEquilibriumPropagation(beta=1e-5), order=2)
     >>> round(found["cosine"], 6)
     1.0
+    >>> round(check_rule(CoupledLearning())["order"], 1)
+    1.0
     """
+    assert hasattr(rule, "boundaries") and hasattr(rule, "update"), (
+        f"{type(rule).__name__} is not local: it has no boundaries and update, which see what each element measures"
+        + (", but an estimate, which is handed the circuit and the cost" if hasattr(rule, "estimate") else "")
+    )
     rng = np.random.default_rng(2)
     boundaries = rule.boundaries(np.zeros((4, 2)), np.ones((4, 2)))
     assert isinstance(boundaries, tuple | list), "boundaries must return a tuple, one for each phase after the free one"
@@ -219,15 +235,22 @@ def check_rule(rule, *, order: int | None = None) -> dict[str, float]:
                   for b in r.boundaries(free.outputs, targets)]  # fmt: skip
         return np.mean(r.update(measure(free), *(measure(op) for op in nudged)), axis=0)
 
-    found = {"cosine": float(-(update(rule) @ exact) / np.linalg.norm(update(rule)) / np.linalg.norm(exact))}
+    mine = update(rule)
+    found = {"local": 1.0, "cosine": float(-(mine @ exact) / np.linalg.norm(mine) / np.linalg.norm(exact))}
     assert found["cosine"] > 0, f"{type(rule).__name__}: the update raises the loss (cosine {found['cosine']:.3f})"
+    names = {f.name for f in fields(rule)} if is_dataclass(rule) else set()
+    nudge = next((name for name in NUDGES if name in names), None)
     if order is not None:
-        names = {f.name for f in fields(rule)}
-        nudge = "beta" if "beta" in names else "eta"
-        strengths = (4e-5, 2e-5) if nudge == "beta" else (0.2, 0.1)
+        assert nudge is not None, f"{type(rule).__name__} has no field beta or eta, so no order in the nudge"
         errors = [
-            np.linalg.norm(update(replace(rule, **{nudge: s})) + exact) / np.linalg.norm(exact) for s in strengths
+            np.linalg.norm(update(replace(rule, **{nudge: s})) + exact) / np.linalg.norm(exact) for s in NUDGES[nudge]
         ]
         found["order"] = float(np.log2(errors[0] / errors[1]))
         assert found["order"] > order - 0.2, f"observed order {found['order']:.2f}, declared {order}"
+    elif nudge is not None:
+        strengths = (*NUDGES[nudge], NUDGES[nudge][1] / 2)
+        first, second, third = (update(replace(rule, **{nudge: s})) for s in strengths)
+        steps = np.linalg.norm(first - second), np.linalg.norm(second - third)
+        if steps[1] > 1e-9 * np.linalg.norm(third):  # below, it is the solver's last digits that differ
+            found["order"] = float(np.log2(steps[0] / steps[1]))
     return found
