@@ -53,6 +53,37 @@ def test_cases_of_families_are_experiments_and_rules(monkeypatch, capsys):
     assert "no case is called no-such-case" in capsys.readouterr().err
 
 
+def test_the_page_of_families_says_what_was_reached_and_at_what_price(tmp_path, monkeypatch):
+    module = script("families", [], monkeypatch)
+    price = {"operating_points": 1200, "measurements": 3e4, "updates": 5, "energy": 0.25, "simulated": 200}
+    price |= {"multiply_adds": 0, "memory": 7}
+
+    def row(case, rule, each, asked):
+        return {
+            "case": case, "rule": rule, "each": each, "asked": asked, "seeds": 5, "epochs": 3, "physical": price,
+            "reached": None if asked is None else sum(a >= asked for a in each), "test_accuracy": sum(each) / 5,
+        }  # fmt: skip
+
+    made = [
+        module.flattened(row(*what), 0)
+        for what in (
+            ("xor", "coupled-learning", [1.0, 1.0, 0.75, 1.0, 1.0], 1.0),
+            ("iris-cascade", "forward-forward", [0.95, 0.96, 0.9, 0.9, 0.9], 0.93),
+            ("digits-last-stage", "direct-feedback-alignment", [0.8] * 5, None),
+        )
+    ]
+    text = module.page(made, "families.png")
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    assert [line.count("|") for line in lines] == [12] * 3 and "](families.png)" in text
+    assert lines[0].startswith(
+        "| `coupled-learning` | 1.000 1.000 0.750 1.000 1.000 | 1 | 4 of 5 | 1e+03 | 2e+02 | 3e+04"
+    )
+    assert "`forward-forward`, cascade" in lines[1] and "2 of 5, **missed**" in lines[1]
+    assert "last stage only" in lines[2] and " of 5" not in lines[2]
+    module.draw(made, tmp_path / "families.png")
+    assert (tmp_path / "families.png").stat().st_size > 10_000
+
+
 def test_the_reviews_figure_is_drawn_from_its_rows(tmp_path, monkeypatch):
     module = script("review-figure", [], monkeypatch)
     made = [
