@@ -101,6 +101,9 @@ def test_wandering_comes_by_where_no_path_from_zero_leads():
     assert x is not None
     near = wander(full, laws, b[0], known[0], np.array([x]), continuation.LOOSE)
     np.testing.assert_allclose(near, x, rtol=1e-6)
+    again, done = continuation.settle(full, laws, b, known, start=x[None])
+    assert done[0]
+    np.testing.assert_allclose(again[0], x, rtol=1e-6)
     point = Newton().equilibrium(circuit)
     assert point.residual < 1e-9 * np.abs(point.branch_currents).max()
 

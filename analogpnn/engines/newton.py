@@ -26,6 +26,7 @@ class Newton:
     once. What is linear in the circuit is eliminated once per theta; Newton's method runs on the nonlinear ports, or on
     all unknowns where that is cheaper. Junctions are limited along their load lines. Samples that do not converge are
     taken up again with restrained steps, gmin stepping, source stepping, a pseudo-transient, and at last random starts.
+    A circuit with several operating points gets one of them: `multistability.operating_points` looks for the others.
 
     Parameters
     ----------
