@@ -88,18 +88,15 @@ class Chords:
 
     def _iterate(self, teams, rows, u0, guess, tolerance):
         weight = tolerance.weight(guess)
-        u, size, contraction, inverses = guess, None, self.contraction[rows], None
+        u, size, contraction = guess, None, self.contraction[rows]
         for _ in range(MAX_CHORDS):
             i, slopes = self.currents(u)
             residual = u - u0
             for team in teams:
-                residual[team.members] += i[team.members] @ team.level.z_rows
+                residual[team.part] += i[team.part] @ team.level.z_rows
             if self.stale[rows].any():
                 self._renew(teams, rows, slopes)
-                inverses = None
-            if inverses is None:
-                inverses = self.inverses if len(rows) == len(self.inverses) else self.inverses[rows]
-            delta = self._apply(inverses, residual)
+            delta = self.respond(rows, residual)
             u = u - delta
             past, size = size, (np.maximum(np.abs(delta), np.abs(residual)) / weight).max(axis=1)
             finite = np.isfinite(size)
@@ -112,16 +109,17 @@ class Chords:
         self.contraction[rows] = contraction
         return u, i - self.times(slopes, delta), done
 
-    @staticmethod
-    def _apply(inverses, residual):
-        # Residuals may be smaller than single precision reaches: scale them.
-        largest = np.abs(residual).max(axis=1, keepdims=True)
-        scaled = residual / np.where(largest > 0, largest, 1.0)
-        return np.matmul(inverses, scaled.astype(np.float32)[:, :, None])[:, :, 0] * largest
-
     def respond(self, rows, e: np.ndarray) -> np.ndarray:
         """(I + Z D)^-1 e."""
-        return self._apply(self.inverses[rows], e)
+        # Residuals may be smaller than single precision reaches: scale them.
+        largest = np.abs(e).max(axis=1, keepdims=True)
+        scaled = (e / np.where(largest > 0, largest, 1.0)).astype(np.float32)
+        if len(rows) < len(self.inverses):
+            return np.matmul(self.inverses[rows], scaled[:, :, None])[:, :, 0] * largest
+        # All of them: their vectors are put in order, which is less than their matrices.
+        ordered = np.empty_like(scaled)
+        ordered[rows] = scaled
+        return np.matmul(self.inverses, ordered[:, :, None])[:, :, 0][rows] * largest
 
     def times(self, slopes, u: np.ndarray) -> np.ndarray:
         """D u, without forming D."""
@@ -140,14 +138,18 @@ class Chords:
 
     def _renew(self, teams, rows, slopes):
         old = np.flatnonzero(self.stale[rows])
-        z = np.empty((len(rows), *self.z_shape))
-        for team in teams:
-            z[team.members] = team.level.z
+        z = np.empty((len(old), *self.z_shape))
+        which = np.empty(len(rows), dtype=np.intp)
+        for n, team in enumerate(teams):
+            which[team.part] = n
+        mine = which[old]
+        for n in set(mine.tolist()):
+            z[mine == n] = teams[n].level.z
         chosen = [
             [d[old] if len(d) == len(rows) else np.broadcast_to(d, (len(old), d.shape[-1])) for d in ds]
             for ds in slopes
         ]
-        m = self._matrix(z[old], chosen)
+        m = self._matrix(z, chosen)
         m[~np.isfinite(m).all(axis=(1, 2))] = self.identity
         try:
             self.inverses[rows[old]] = np.linalg.inv(m.astype(np.float32))

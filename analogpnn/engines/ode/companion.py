@@ -140,11 +140,12 @@ class Skeleton:
 
     @cached_property
     def coupled(self) -> bool:
-        """Whether a charge depends on more than its own voltage: no part of it can be taken into the linear matrix."""
-        groups = self.whole.circuit.groups
-        return bool(self.displaced) or any(
-            len(groups[k].device.controls) > 1 for k in self.whole.nonlinear if k >= self.first
-        )
+        """Whether nonlinear charges stand where laws depend on more than their own voltage.
+
+        On the ports alone a charge is the small difference of a typical linear one and what is left; where the gain of
+        a transistor multiplies that, Newton's method with kept matrices stalls. On all unknowns there is no difference.
+        """
+        return bool(self.displaced) or (bool(self.charged) and not self.ports.square)
 
     @cached_property
     def has_time_constants(self) -> bool:

@@ -23,18 +23,16 @@ def weights(nodes: np.ndarray, at: np.ndarray, valid: np.ndarray | None = None) 
     array([[ 1., -3.,  3.]])
     """
     m = nodes.shape[-1]
+    diagonal = np.arange(m)
     gaps = nodes[..., :, None] - nodes[..., None, :]
-    if valid is not None:
-        gaps = np.where(valid[..., None, :] & valid[..., :, None], gaps, 1.0)
-    gaps[..., np.arange(m), np.arange(m)] = 1.0
     reach = at[..., :, None] - nodes[..., None, :]
     if valid is not None:
+        gaps = np.where(valid[..., None, :] & valid[..., :, None], gaps, 1.0)
         reach = np.where(valid[..., None, :], reach, 1.0)
-    out = np.ones(np.broadcast_shapes(reach.shape, (*nodes.shape[:-1], 1, m)))
-    for j in range(m):
-        for k in range(m):
-            if k != j:
-                out[..., j] *= reach[..., k] / gaps[..., j, k, None]
+    gaps[..., diagonal, diagonal] = 1.0
+    ratios = reach[..., :, None, :] / gaps[..., None, :, :]
+    ratios[..., diagonal, diagonal] = 1.0
+    out = ratios.prod(axis=-1)
     return out if valid is None else np.where(valid[..., None, :], out, 0.0)
 
 

@@ -53,6 +53,7 @@ class Dynamics:
         self.known_capacitance = self.capacitance[own.known_nodes]
         self.known_feed = self.feed[own.known_nodes]
         self._levels: OrderedDict[float, Level] = OrderedDict()
+        self._rates: dict[float, float] = {}
         self.factorisations = 0
 
     # -- the right-hand side -------------------------------------------------------------------------------
@@ -138,7 +139,11 @@ class Dynamics:
 
     def level(self, rate: float) -> Level:
         """Matrices for ``rate`` = 1/(gamma h), kept."""
-        key = float(f"{rate:.12e}")
+        key = self._rates.get(rate)
+        if key is None:
+            if len(self._rates) > 1000:
+                self._rates.clear()
+            key = self._rates[rate] = float(f"{rate:.12e}")
         if key in self._levels:
             self._levels.move_to_end(key)
         else:

@@ -14,13 +14,11 @@ from analogpnn.engines.ode.chords import Tolerance
 from analogpnn.engines.ode.dense import SHARE, History, Recorder
 from analogpnn.engines.ode.dynamics import Dynamics
 from analogpnn.engines.ode.ladder import SAFETY, Ladder
-from analogpnn.engines.ode.level import Team
+from analogpnn.engines.ode.level import Team, together
 from analogpnn.engines.ode.method import Method
 from analogpnn.engines.ode.stage import Stage
 from analogpnn.errors import ConvergenceError
 
-ITERATION_SHARE = 0.1
-"""How much of the tolerance Newton's method may use."""
 INSTANT = 1e-9
 """The two steps that find the right-hand limits at a corner, as a share of the stretch."""
 TIGHT = Tolerance(1e-12, 1e-14)
@@ -124,6 +122,9 @@ class Integrator:
         Longest step [s].
     """
 
+    iteration_share = 0.1
+    """How much of the tolerance Newton's method may use."""
+
     def __init__(self, dynamics: Dynamics, method: Method, accuracy: Accuracy, longest: float):
         self.dynamics, self.method, self.accuracy, self.longest = dynamics, method, accuracy, longest
         self.batch = dynamics.sources.batch
@@ -131,19 +132,18 @@ class Integrator:
         self.everyone = np.arange(self.batch)
         self.counts = Counts()
         # Rounding alone moves ports by some 1e-14 of the largest voltage.
-        self.iteration = Tolerance(
-            max(ITERATION_SHARE * accuracy.rtol, 1e-13), max(ITERATION_SHARE * accuracy.atol, 1e-13)
-        )
+        share = self.iteration_share
+        self.iteration = Tolerance(max(share * accuracy.rtol, 1e-13), max(share * accuracy.atol, 1e-13))
         circuit, free = dynamics.circuit, dynamics.free
         nodes = free[free < circuit.n_nodes]
         stored = np.unique(dynamics.capacitance.nonzero()[0])
         fluxes = stored[(stored >= circuit.n_nodes) & (stored < circuit.n_unknowns)]
         self.nodes = nodes
-        self.watched = np.concatenate([nodes, fluxes])
+        self.watched = together(np.concatenate([nodes, fluxes]))
         self.absolute = np.concatenate(
             [np.full(len(nodes), accuracy.atol), np.full(len(fluxes), accuracy.current_atol)]
         )
-        self.history = History(self.batch, method.order + 1, (dynamics.skeleton.ports.n_in, len(self.watched)))
+        self.history = History(self.batch, method.order + 1, (dynamics.skeleton.ports.n_in, len(self.absolute)))
 
     # -- whole runs ----------------------------------------------------------------------------------------
 

@@ -98,21 +98,34 @@ class Level:
             return b + self.rate * rows
         return b + (self.charge_free @ star.T).T
 
-    def linear(self, static, s, star, rows=None) -> np.ndarray:
-        """Free unknowns without the nonlinear currents."""
+    def linear(self, static, s, star, x, rows=None) -> None:
+        """Free unknowns without the nonlinear currents, into x."""
         if self.carry is None or rows is not None:
-            return self.exact.solve(self.right(static, s, star, rows))
-        x = star @ self.carry
+            x[...] = self.exact.solve(self.right(static, s, star, rows))
+            return
+        np.matmul(star, self.carry, out=x)
         x += s @ self.fed
         if static.any():
             x += self.exact.solve(static)
-        return x
 
     def damped(self, error: np.ndarray) -> np.ndarray:
         """(A + rate C)^-1 rate C error."""
         if self.carry is not None:
             return error @ self.carry
         return self.exact.solve((self.charge_free @ error.T).T)
+
+
+def together(places: np.ndarray) -> slice | np.ndarray:
+    """Rising places as a slice where there is no gap in them.
+
+    Examples
+    --------
+    >>> together(np.array([3, 4, 5])), together(np.array([3, 5]))
+    (slice(3, 6, None), array([3, 5]))
+    """
+    if not len(places) or places[-1] - places[0] + 1 != len(places):
+        return places
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 @dataclass(eq=False)
@@ -126,11 +139,16 @@ class Team:
         Their places among the samples of a stage.
     times : ndarray
         Of all samples of the stage [s].
+    part : slice or ndarray
+        The members again: a slice where they are neighbours, so that arrays of theirs are no copies.
     """
 
     level: Level
     members: np.ndarray
     times: np.ndarray
+
+    def __post_init__(self):
+        self.part = together(self.members)
 
     @contextmanager
     def alone(self, members: np.ndarray):

@@ -18,17 +18,20 @@ from analogpnn.engines.ode.ladder import Ladder
 from analogpnn.engines.ode.level import Team
 
 MAX_ORDER = 5
-SAFETY = 0.9
+SAFETY = 0.97
 KAPPA = np.array([0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0])
 GAMMA = np.hstack([0.0, np.cumsum(1.0 / np.arange(1, MAX_ORDER + 1))])
 ALPHA = (1.0 - KAPPA) * GAMMA
 ERROR = KAPPA * GAMMA + 1.0 / np.arange(1, MAX_ORDER + 2)
 ROWS = MAX_ORDER + 3
+_UP_TO = np.arange(ROWS) <= np.arange(MAX_ORDER + 1)[:, None]
+PREDICTIONS = np.stack([_UP_TO, _UP_TO * (1.0 - np.pad(GAMMA, (0, 2)) / np.maximum(ALPHA, 1e-300)[:, None])], axis=1)
+"""Order -> what the extrapolation and x* take of each difference."""
 
 
 @cache
-def _change(order: int, factor: float) -> np.ndarray:
-    """Backward differences at another step size: new = M old, for differences 0 to `order`."""
+def _change(order: int, halvings: int) -> np.ndarray:
+    """Backward differences at another step size: new = M old; beyond `order` they stay."""
 
     def ratio(f: float) -> np.ndarray:
         i, j = np.arange(1, order + 1)[:, None], np.arange(1, order + 1)
@@ -37,11 +40,16 @@ def _change(order: int, factor: float) -> np.ndarray:
         m[0] = 1.0
         return np.cumprod(m, axis=0)
 
-    return (ratio(factor) @ ratio(1.0)).T
+    out = np.eye(ROWS)
+    out[: order + 1, : order + 1] = (ratio(0.5**halvings) @ ratio(1.0)).T
+    return out
 
 
 class Multistep(Integrator):
     """Integrates by backward differentiation; everything but the steps themselves is the Runge-Kutta integrator's."""
+
+    iteration_share = 0.3
+    """How much of the tolerance Newton's method may use: measured, less of it makes no smaller errors."""
 
     def _stretch(self, state: State, ladder: Ladder, recorder: Recorder, asked: np.ndarray) -> None:
         n, batch = state.x.shape[1], self.batch
@@ -56,18 +64,19 @@ class Multistep(Integrator):
         self.history.start(ladder.start, ladder.length, state.u, state.x[:, self.watched])
         self.stage.chords.stale[:] = True
         while len(rows := ladder.active):
-            k, h, ends, rung = order[rows], ladder.steps[rows], ladder.ends[rows], ladder.rung[rows].copy()
-            mine = d if len(rows) == batch else d[rows]
-            predicted, psi = self._predict(mine, k)
+            # Samples of one matrix side by side.
+            rows = rows[np.argsort(ladder.rung[rows] * ROWS + order[rows], kind="stable")]
+            k, h, ends, rung = order[rows], ladder.steps[rows], ladder.ends[rows], ladder.rung[rows]
+            predicted, star = self._predict(d, order, rows)
             rates = ALPHA[k] / h
-            star = predicted - psi
             teams = self._teams(rung, k, ladder, ends)
             guess = self.dynamics.ports_of(predicted[:, :n])
             stars = np.split(star[:, n:], splits, axis=1) if state.q else []
             x, u, injected, ok = self.stage.solve(rates, teams, rows, ends, star[:, :n], guess, self.iteration, stars)
             new = np.concatenate([x, *self.dynamics.charges(u)], axis=1) if state.q else x
             change = new - predicted
-            allowed = self.accuracy.rtol * np.maximum(np.abs(x), np.abs(mine[:, 0, :n]))[:, self.watched]
+            allowed = np.maximum(np.abs(x[:, self.watched]), np.abs(state.x[rows][:, self.watched]))
+            allowed *= self.accuracy.rtol
             allowed += self.absolute
             error = ERROR[k] * self._size(change, allowed)
             near = self._near(asked, rows, ends - h, ends)
@@ -92,21 +101,19 @@ class Multistep(Integrator):
             # Half or twice the rate is another matrix; another order's rate is near enough to contract.
             self.stage.chords.stale[rows[ladder.rung[rows] != rung]] = True
 
-    def _predict(self, d: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The new point by extrapolation, and psi of the formula (x - predicted + psi) alpha/h = dx/dt."""
-        j = np.arange(ROWS)
-        coefficients = np.zeros((len(k), 2, ROWS))
-        coefficients[:, 0] = j <= k[:, None]
-        coefficients[:, 1, : MAX_ORDER + 1] = GAMMA / ALPHA[k][:, None] * (j[: MAX_ORDER + 1] <= k[:, None])
-        both = np.matmul(coefficients, d)
-        return both[:, 0], both[:, 1]
+    def _predict(self, d: np.ndarray, order: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The new point by extrapolation, and x* of the formula (x - x*) alpha/h = dx/dt, for some samples."""
+        everyone = len(rows) == len(d)
+        both = np.matmul(PREDICTIONS[order if everyone else order[rows]], d if everyone else d[rows])
+        return (both[rows, 0], both[rows, 1]) if everyone else (both[:, 0], both[:, 1])
 
     def _teams(self, rung: np.ndarray, k: np.ndarray, ladder: Ladder, ends: np.ndarray) -> list[Team]:
-        code = rung * ROWS + k
+        code = rung * ROWS + k  # rising
+        edges = [0, *(np.flatnonzero(np.diff(code)) + 1).tolist(), len(code)]
         teams = []
-        for c in np.unique(code).tolist():
-            rate = float(ALPHA[c % ROWS]) / ladder.step(c // ROWS)
-            teams.append(Team(self.dynamics.level(rate), np.flatnonzero(code == c), ends))
+        for first, last in zip(edges[:-1], edges[1:]):
+            rate = float(ALPHA[k[first]]) / ladder.step(int(rung[first]))
+            teams.append(Team(self.dynamics.level(rate), np.arange(first, last), ends))
         return teams
 
     def _size(self, change: np.ndarray, allowed: np.ndarray) -> np.ndarray:
@@ -134,10 +141,9 @@ class Multistep(Integrator):
             ready = np.flatnonzero(good & (equal[rows] > k))
             if len(ready):  # (others keep order and step)
                 r, kk = rows[ready], k[ready]
-                here = np.arange(len(ready))
-                mine = d[r]
-                lower = np.abs(ERROR[kk - 1]) * self._size(mine[here, kk], allowed[ready])
-                upper = np.abs(ERROR[np.minimum(kk + 1, MAX_ORDER)]) * self._size(mine[here, kk + 2], allowed[ready])
+                allowed = allowed[ready]
+                lower = np.abs(ERROR[kk - 1]) * self._size(d[r, kk], allowed)
+                upper = np.abs(ERROR[np.minimum(kk + 1, MAX_ORDER)]) * self._size(d[r, kk + 2], allowed)
                 factors = np.stack([
                     np.where(kk > 1, np.maximum(lower, 1e-12) ** (-1.0 / kk), 0.0),
                     factor[ready],
@@ -157,8 +163,9 @@ class Multistep(Integrator):
             worst = rows[int(np.argmax(ladder.rung[rows]))]
             raise self._stuck(ladder.times[worst], ladder.steps[worst], int(worst))
         shift = ladder.rung[rows] - before
-        for s in np.unique(shift[shift != 0]).tolist():
-            for kk in np.unique(order[rows[shift == s]]).tolist():
-                r = rows[(shift == s) & (order[rows] == kk)]
-                d[r, : kk + 1] = np.matmul(_change(kk, 0.5**s), d[r, : kk + 1])
-                equal[r] = 0
+        moved = np.flatnonzero(shift)
+        if len(moved):
+            r = rows[moved]
+            changes = [_change(*pair) for pair in zip(order[r].tolist(), shift[moved].tolist())]
+            d[r] = np.matmul(np.stack(changes), d[r])
+            equal[r] = 0

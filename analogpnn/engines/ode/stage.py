@@ -81,16 +81,19 @@ class Stage:
     def _ports(self, teams, rows, static, s, star, given, pushed, known, guess, tolerance):
         x = np.empty((len(rows), len(self.free)))
         for team in teams:
-            m, level = team.members, team.level
+            m, level = team.part, team.level
             q = None if given is None else given[m][:, self.free]
-            x[m] = level.linear(static[m] if len(static) > 1 else static, s[m], star[m], q)
+            mine = x[m]
+            level.linear(static[m] if len(static) > 1 else static, s[m], star[m], mine, q)
             if pushed is not None:
-                x[m] += pushed[m] @ level.spread
+                mine += pushed[m] @ level.spread
+            if not isinstance(m, slice):
+                x[m] = mine
         if not self.ports.n_out:
             return x, guess, np.zeros((len(rows), 0)), np.ones(len(rows), dtype=bool)
         u, i, ok = self.chords.solve(teams, rows, self.to_ports(x) + known, guess, tolerance)
         for team in teams:
-            x[team.members] -= i[team.members] @ team.level.spread
+            x[team.part] -= i[team.part] @ team.level.spread
         return x, u, i, ok
 
     def _whole(self, teams, rows, static, s, star, given, pushed, known, guess, tolerance):
