@@ -13,9 +13,10 @@ from functools import cache
 import numpy as np
 
 from analogpnn.engines.ode.dense import SHARE, Recorder
+from analogpnn.engines.ode.dynamics import KEPT_LEVELS
 from analogpnn.engines.ode.integrate import Integrator, State
 from analogpnn.engines.ode.ladder import Ladder
-from analogpnn.engines.ode.level import Team
+from analogpnn.engines.ode.level import Level, Team
 
 MAX_ORDER = 5
 SAFETY = 0.97
@@ -63,6 +64,7 @@ class Multistep(Integrator):
         order, equal = np.ones(batch, dtype=np.int64), np.zeros(batch, dtype=np.int64)
         self.history.start(ladder.start, ladder.length, state.u, state.x[:, self.watched])
         self.stage.chords.stale[:] = True
+        self._levels: dict[int, Level] = {}  # of this stretch, by order and rung
         while len(rows := ladder.active):
             # Samples of one matrix side by side.
             rows = rows[np.argsort(ladder.rung[rows] * ROWS + order[rows], kind="stable")]
@@ -111,9 +113,13 @@ class Multistep(Integrator):
         code = rung * ROWS + k  # rising
         edges = [0, *(np.flatnonzero(np.diff(code)) + 1).tolist(), len(code)]
         teams = []
-        for first, last in zip(edges[:-1], edges[1:]):
-            rate = float(ALPHA[k[first]]) / ladder.step(int(rung[first]))
-            teams.append(Team(self.dynamics.level(rate), np.arange(first, last), ends))
+        for first, last, c in zip(edges[:-1], edges[1:], code[edges[:-1]].tolist()):
+            if c not in self._levels:
+                if len(self._levels) >= KEPT_LEVELS:
+                    self._levels.clear()
+                rate = float(ALPHA[c % ROWS]) / ladder.step(c // ROWS)
+                self._levels[c] = self.dynamics.level(rate)
+            teams.append(Team(self._levels[c], self.everyone[first:last], ends))
         return teams
 
     def _size(self, change: np.ndarray, allowed: np.ndarray) -> np.ndarray:
