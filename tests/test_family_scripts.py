@@ -80,6 +80,7 @@ def test_the_page_of_families_says_what_was_reached_and_at_what_price(tmp_path, 
     )
     assert "`forward-forward`, cascade" in lines[1] and "2 of 5, **missed**" in lines[1]
     assert "last stage only" in lines[2] and " of 5" not in lines[2]
+    assert "Not run for this page: `xor-comparator`" in text and "`xor`," not in text.split("Not run")[1]
     module.draw(made, tmp_path / "families.png")
     assert (tmp_path / "families.png").stat().st_size > 10_000
 
