@@ -139,6 +139,13 @@ class Structure:
             self._memory[key] = make()
         return self._memory[key]
 
+    def is_held(self, k: int) -> bool:
+        """Whether group k is of voltage sources that all hold a node."""
+        g = self.circuit.groups[k]
+        if g.device is not linear.VOLTAGE_SOURCE or g.branch is None:
+            return False
+        return self.memo(("held", k), lambda: bool(np.isin(g.branch, self.known_branches).all()))
+
     @cached_property
     def known_slots(self) -> tuple[int, np.ndarray]:
         """The group of voltage sources and the places in it of those that fix a node."""
@@ -241,6 +248,8 @@ def right_hand_side(s: Structure, parameters, currents, voltages, batch: tuple[i
         if g.device in (linear.RESISTOR, linear.CAPACITOR, linear.INDUCTOR):
             continue
         zero = [np.zeros(len(g.names))] * len(g.device.controls)
+        if s.is_held(k):
+            continue  # their voltages are known, and their currents come from the nodes they hold
         constant = g.device.law(*zero, *parameters[k])[0]
         if not np.any(constant):
             continue

@@ -93,9 +93,7 @@ class Cells:
         self._families = []
         for f, tables in zip(condensed.families, self._tables):
             kernel = cell_kernels.kernel(f.kind, load_line)
-            counts = [len(g.names) for g in whole.circuit.groups]
-            values = [np.broadcast_to(v, counts[k])[places] for k, places in f.elements for v in system.parameters[k]]
-            parameters = np.stack(values, axis=1)
+            parameters = _parameters(system, f)
             state = np.zeros((blocks * len(f) * f.kind.width, lanes.LANES))
             if x is not None:
                 _begin(state.reshape(blocks, len(f), f.kind.width, lanes.LANES), f, x, whole.circuit.n_unknowns)
@@ -138,6 +136,19 @@ def _resistance(system: Celled, f: Family) -> np.ndarray:
         seen[:, slot] = system._seen[system._ports.slots[whole.nonlinear.index(k)][2][places]]
         slot += len(part.controls)
     return seen
+
+
+def _parameters(system: Celled, f: Family) -> np.ndarray:
+    """Law parameters of each cell (n, all parts' parameters); those that theta leaves alone are gathered once."""
+    whole = system.condensed.whole
+    given = [system.parameters[k] for k, _ in f.elements]
+    last = whole.memo(("cell parameters", id(f)), lambda: [[], np.zeros(0)])
+    now = [v for values in given for v in values]
+    if len(last[0]) != len(now) or any(a is not b for a, b in zip(last[0], now)):
+        counts = [len(g.names) for g in whole.circuit.groups]
+        columns = [np.broadcast_to(v, counts[k])[places] for k, places in f.elements for v in system.parameters[k]]
+        last[:] = [now, np.stack(columns, axis=1)]
+    return last[1]
 
 
 def _held(c: Condensed) -> np.ndarray:
