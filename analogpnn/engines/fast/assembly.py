@@ -133,7 +133,7 @@ class Structure:
     def _memory(self) -> dict:
         return {}
 
-    def memo(self, key: str, make):
+    def memo(self, key: str | tuple, make):
         """What `make` returns, computed once for this structure."""
         if key not in self._memory:
             self._memory[key] = make()
