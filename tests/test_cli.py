@@ -165,7 +165,11 @@ def test_failed_job_is_exit_code_1(call, folder, monkeypatch):
 def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with(folder):
     longer = ["--set", "train.epochs=100000"]
     command = [sys.executable, "-m", "analogpnn", "train", "mean.toml", *longer, "--out", "run"]
-    job = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    # A shell's background job, as CI may be one, has Ctrl-C ignored and hands that on.
+    job = subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
         while not (folder / "run" / "checkpoint.npz").exists() and time.monotonic() < deadline:
