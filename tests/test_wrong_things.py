@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from circuits import FOLDER, shipped
+from circuits import FOLDER, read, shipped
 
 from analogpnn import Circuit, Clamp, CoupledLearning, Netlist, Newton, Ngspice, train
 from analogpnn.errors import ExperimentError, NetlistError
@@ -92,3 +92,15 @@ def test_an_engine_by_its_name(ngspice):
 def test_a_text_where_a_file_is_expected():
     with pytest.raises(NetlistError, match="this is a netlist's text(?s:.*)Netlist.from_text"):
         Circuit.from_netlist("* divider\nV1 a 0 1\nR1 a 0 1k\n.end\n")
+
+
+@pytest.mark.parametrize(
+    ("cards", "says"),
+    [
+        ("S1 a b a 0 m\nR1 b 0 1k\n.model m SW(RON=0 VT=0.5)", "ron=0: a switch is never quite a short"),
+        ("R0 a b 1k\nR4 b 0 r='10k+v(b)*1k'\n*@ train R* min=1u max=10m\n*@ output v(b)", "has a formula"),
+    ],
+)
+def test_what_fuzzing_found(cards, says):
+    with pytest.raises(NetlistError, match=says):
+        read(f"found\nV1 a 0 1\n{cards}\n")

@@ -178,6 +178,8 @@ def _matches(d: Directive, pattern: str, primary: Mapping[str, Element]) -> list
 def _trainable(d: Directive, e: Element, parameter: str) -> Trainable:
     letter = e.card.letter
     if letter == "r" and parameter in ("", "r", "g"):
+        if "g" not in e.device.parameters:
+            raise _error(d, f"'{e.name}' has a formula for its resistance: there is no number to train")
         return Trainable(e.name, e.name, "r", "g", "G", "S")
     if letter in "vi":
         if parameter not in ("", "dc"):

@@ -105,6 +105,9 @@ def switch(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     assert card.model is not None
     kind = card.model.type
     check_model(card, card.model, switches.MODEL[kind], set())
+    for name in ("ron", "roff"):
+        if card.model.values.get(name) == 0:
+            raise error(card, f"model '{card.model.name}' has {name}=0: a switch is never quite a short", f"{name}=1m")
     law = switches.parameters(kind, card.model.values, on=card.values.get("on", 0.0) != 0, gmin=conditions.gmin)
     a, b = card.nodes[:2]
     chooses = Control("i", card.controls[0], "") if card.letter == "w" else Control("v", *card.controls[:2])
