@@ -13,15 +13,66 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analogpnn.devices.device import Device
 from analogpnn.devices.linear import CAPACITOR, RESISTOR
-from analogpnn.engines.fast import program
 from analogpnn.engines.fast.assembly import Structure
-from analogpnn.engines.fast.cell_kernels import GROUND, Kind, Part
-from analogpnn.engines.fast.kernels import WORTH
+from analogpnn.engines.fast.laws import WORTH
 from analogpnn.engines.fast.ports import Ports, ports
 
 LARGEST = 4
 """Nodes inside a cell, at most."""
+GROUND = -1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One element of a cell.
+
+    Nodes are numbered: inside from 0, then outer ones that are unknown, then held ones; ground is -1.
+
+    Attributes
+    ----------
+    device : Device
+    positive, negative : int
+    controls : tuple of (int, int)
+    """
+
+    device: Device
+    positive: int
+    negative: int
+    controls: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Cells that look alike.
+
+    Attributes
+    ----------
+    inside, outer, held : int
+        Numbers of nodes of each sort.
+    parts : tuple of Part
+    """
+
+    inside: int
+    outer: int
+    held: int
+    parts: tuple[Part, ...]
+
+    @property
+    def laws(self) -> list[Part]:
+        """The parts that are linearised anew in every step."""
+        return [p for p in self.parts if not p.device.is_affine]
+
+    @property
+    def slots(self) -> int:
+        """Controls of all nonlinear parts."""
+        return sum(len(p.controls) for p in self.laws)
+
+    @property
+    def width(self) -> int:
+        """Rows of memory: the controls linearised at, and for each inner node r and its row of U."""
+        return self.slots + sum(1 + self.inside - 1 - i + self.outer for i in range(self.inside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +170,8 @@ def _families(s: Structure) -> Iterator[Family]:
     touching, terminals = _touching(s, seen)
     alike: dict[tuple, list] = defaultdict(list)
     for nodes in _together(touching, terminals, seen):
-        described = _describe(s, nodes, touching, terminals)
-        if described is not None:
-            alike[described[0]].append(described[1:])
+        key, *member = _describe(s, nodes, touching, terminals)
+        alike[key].append(member)
     for key, members in alike.items():
         kind = _kind(s, key)
         if len(members) >= WORTH and _compiles(kind):
@@ -165,7 +215,7 @@ def _together(touching, terminals, seen: set[int]) -> Iterator[list[int]]:
 
 
 def _describe(s: Structure, nodes: list[int], touching, terminals):
-    """((inside, outer, held, parts by local numbers), inside nodes, outer nodes, held nodes, places), or None."""
+    """((inside, outer, held, parts by local numbers), inside nodes, outer nodes, held nodes, places)."""
     elements = sorted({element for node in nodes for element in touching[node]})
     ground = s.circuit.n_unknowns
     known = s.memo("known set", lambda: set(s.known_nodes.tolist()))
@@ -190,8 +240,10 @@ def _kind(s: Structure, key) -> Kind:
 
 
 def _compiles(kind: Kind) -> bool:
+    from analogpnn.engines.fast import cell_kernels, program  # the compiler loads only where it is used
+
     try:
-        kind.literal()
+        cell_kernels.literal(kind)
     except program.UnknownOperationError:
         return False
     return True

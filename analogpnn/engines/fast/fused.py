@@ -14,7 +14,7 @@ import numpy as np
 from analogpnn.engines.fast import kernels, lanes
 from analogpnn.engines.fast.batched import Batched
 from analogpnn.engines.fast.iteration import TOLERANCE
-from analogpnn.engines.fast.laws import Laws, limit
+from analogpnn.engines.fast.laws import WORTH, Laws, limit
 
 LANES = lanes.LANES
 STEPS = 8
@@ -116,7 +116,7 @@ def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float, array
     n, slot, element = len(laws.groups[k].names), slots.first_slot[k], slots.first_element[k]
     values = [np.broadcast_to(v, n) for v in laws.parameters[k]]
     seen = None if system.resistance is None else system.resistance[laws.ports.slots[k][2]]
-    kernel = kernels.advance(device, seen is not None) if n >= kernels.WORTH else None
+    kernel = kernels.advance(device, seen is not None) if n >= WORTH else None
     if kernel is None:
         columns = [v[:, None] for v in values], None if seen is None else seen[:, None]
         return partial(_by_numpy, device, *columns, slot, n, element, tolerance, arrays, error)

@@ -12,6 +12,9 @@ from analogpnn.engines.fast import limiting
 from analogpnn.engines.fast.assembly import Structure
 from analogpnn.engines.fast.ports import Ports
 
+WORTH = 16
+"""Elements of one law from which it is compiled; fewer are left to NumPy, so that a lone card costs no compilation."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tangent:
