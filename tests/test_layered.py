@@ -12,7 +12,7 @@ from analogpnn.circuit.boundary import Free
 from analogpnn.circuit.generate import deep_resistive_network
 from analogpnn.circuit.layered_point import LayeredPoint
 from analogpnn.engines.adjoint import gradient
-from analogpnn.engines.layered import solver
+from analogpnn.engines.layered import choice
 from analogpnn.engines.layered.kernels import descend, product
 from analogpnn.learning import CentredEquilibriumPropagation, CoupledLearning, EquilibriumPropagation
 from analogpnn.tasks.task import Task
@@ -24,7 +24,7 @@ SIZES = [(6, [12], 3), (6, [10, 8], 3), (5, [9, 8, 7], 2)]
 
 @pytest.fixture
 def layered(monkeypatch):
-    monkeypatch.setattr(solver, "LEAST_WEIGHTS", 0)
+    monkeypatch.setattr(choice, "LEAST_WEIGHTS", 0)
     return Newton()
 
 
@@ -32,11 +32,11 @@ class General(Newton):
     """The engine as it solves any circuit."""
 
     def equilibrium(self, *arguments, **options):
-        suits, solver.LEAST_WEIGHTS = solver.LEAST_WEIGHTS, 10**9
+        suits, choice.LEAST_WEIGHTS = choice.LEAST_WEIGHTS, 10**9
         try:
             return super().equilibrium(*arguments, **options)
         finally:
-            solver.LEAST_WEIGHTS = suits
+            choice.LEAST_WEIGHTS = suits
 
 
 @pytest.mark.parametrize("rails", [False, True])

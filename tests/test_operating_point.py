@@ -1,12 +1,15 @@
 """Are voltages and currents found by the names that stand in the netlist?"""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from circuits import read, shipped
+from circuits import FOLDER, read, shipped
 
 from analogpnn import Newton
 from analogpnn.circuit.generate import deep_resistive_network
-from analogpnn.engines.fast import continuation, reduced, stabilised
+from analogpnn.engines.fast import bicgstab, continuation, reduced
 from analogpnn.engines.fast.recall import Recall
 from analogpnn.errors import NetlistError
 
@@ -54,7 +57,7 @@ def test_biconjugate_gradients_solve_what_elimination_does(seed):
     wanted = np.stack([np.linalg.solve(np.eye(n) + z * row, right) for row, right in zip(d, c)])
     u = wanted + 1e-6 * guess
     for _ in range(3):  # each call may stop at the square of the residual it starts with
-        u = stabilised.solve(z, d, c, u)
+        u = bicgstab.solve(z, d, c, u)
     np.testing.assert_allclose(d * u, d * wanted, rtol=1e-7, atol=1e-9 * np.abs(d * wanted).max())
     np.testing.assert_allclose(u, wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
 
@@ -62,7 +65,7 @@ def test_biconjugate_gradients_solve_what_elimination_does(seed):
 def test_biconjugate_gradients_that_break_down_leave_it_to_elimination():
     z = np.array([[0.0, 1.0], [-1.0, 0.0]]) * 1e3  # a gyrator: nothing on the diagonal
     d, c = np.array([[1.0, 1.0], [1e-3, 0.0]]), np.array([[1.0, 0.0], [0.0, 2.0]])
-    found = stabilised.solve(z, d, c, np.zeros((2, 2)))
+    found = bicgstab.solve(z, d, c, np.zeros((2, 2)))
     for row, right, u in zip(d, c, found):
         np.testing.assert_allclose(u + z @ (row * u), right, atol=1e-9)
 
@@ -118,3 +121,10 @@ def test_what_does_not_fit_is_not_remembered():
     x = np.arange(12.0).reshape(3, 4)
     memory.keep(x, np.arange(3.0)[:, None] + np.zeros((3, circuit.n_unknowns)))
     assert memory.start(x) is None and np.array_equal(memory.start(x[1::-1])[:, 0], [1.0, 0.0])
+
+
+def test_small_circuits_do_not_wait_for_the_compiler_to_load():
+    solve = "a.Newton().equilibrium(a.Circuit.from_netlist(sys.argv[1]))"
+    code = f"import sys, analogpnn as a; {solve}; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(FOLDER / "iris.cir")], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

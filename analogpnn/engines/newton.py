@@ -101,8 +101,10 @@ class Newton:
         if isinstance(boundary, Inject) and np.iscomplexobj(boundary.currents):
             return self._complex(circuit, theta, inputs, boundary, start)
         if layered.suits(circuit, boundary, theta):
+            from analogpnn.engines.layered.solver import settle  # imported on use: it compiles
+
             options = layered.Options(self.sweeps, self.precision)
-            return layered.settle(circuit, theta, inputs, boundary, start, options)
+            return settle(circuit, theta, inputs, boundary, start, options)
         theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
         samples = int(np.prod(batch))
         members = theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1])

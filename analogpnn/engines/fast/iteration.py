@@ -44,11 +44,7 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.
             tangent = laws.tangent(at)
             u = system.step(state, laws, tangent, rows)
             new = laws.element_controls(u)
-            error = np.zeros(len(rows))
-            for fresh, past in zip(new, at):
-                for f, p in zip(fresh, past):
-                    gap = np.abs(f - p) - tolerance * np.abs(f)
-                    error = np.maximum(error, gap.max(axis=1))
+            error = movement(new, at, tolerance)
         ok = error <= tolerance
         bad = ~np.isfinite(error)
         if ok.any():
@@ -70,3 +66,15 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.
             at = [[c[stay] for c in group] for group in nxt]
             rows = rows[stay]
     return x, done, controls, used
+
+
+def movement(new: list[list[np.ndarray]], at: list[list[np.ndarray]], tolerance: float) -> np.ndarray:
+    """How far each sample's controls are from where the laws were linearised (B,) [V]; converged at `tolerance`.
+
+    That much of the control itself is let pass.
+    """
+    error = np.zeros(len(new[0][0]))
+    for fresh, past in zip(new, at):
+        for f, p in zip(fresh, past):
+            error = np.maximum(error, (np.abs(f - p) - tolerance * np.abs(f)).max(axis=1, initial=0.0))
+    return error

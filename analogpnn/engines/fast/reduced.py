@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analogpnn.engines.fast import conjugate, stabilised
+from analogpnn.engines.fast import bicgstab, conjugate
 from analogpnn.engines.fast.assembly import Linear
 from analogpnn.engines.fast.factor import Factor
 from analogpnn.engines.fast.full import solve_rows
@@ -34,7 +34,7 @@ class Reduced:
         self.resistance = np.where(own == 0.0, 0.0, np.maximum(own, 1e-9)) if p.square else None
         self.gradients = None
         if p.square and p.n_in >= MANY:
-            self.gradients = conjugate.solve if linear.structure.symmetric else stabilised.solve
+            self.gradients = conjugate.solve if linear.structure.symmetric else bicgstab.solve
         self.spread = None if self.gradients and spread.size > 1_000_000 else spread
         self.identity = None if self.gradients else np.eye(p.n_in)
         self.linear_size = self.factor.n

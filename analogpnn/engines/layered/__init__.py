@@ -1,5 +1,8 @@
-"""Layered networks: crossbars between layers of nodes, by block coordinate descent."""
+"""Layered networks: crossbars between layers of nodes, by block coordinate descent.
 
-from analogpnn.engines.layered.solver import Options, explain, settle, suits
+`solver.settle` isn't among the names here, for it loads the compiler.
+"""
 
-__all__ = ["Options", "explain", "settle", "suits"]
+from analogpnn.engines.layered.choice import Options, explain, suits
+
+__all__ = ["Options", "explain", "suits"]

@@ -12,7 +12,6 @@ B. Scellier, "A fast algorithm to simulate nonlinear resistive networks", ICML 2
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,49 +23,15 @@ from analogpnn.circuit.circuit import Circuit
 from analogpnn.circuit.layered_point import Feed, LayeredPoint, held_voltages
 from analogpnn.engines.arguments import prepare_drive
 from analogpnn.engines.layered import streams
+from analogpnn.engines.layered.choice import Options
 from analogpnn.engines.layered.diodes import Junctions
 from analogpnn.engines.layered.kernels import product
 from analogpnn.engines.layered.pair import settle_pair
 from analogpnn.engines.layered.sums import Weights, weights
 from analogpnn.errors import ConvergenceError, ExperimentError, NetlistError
 
-LEAST_WEIGHTS = 2000
-"""Resistors from which a layered network without ideal diodes is solved here; smaller ones by Newton's method."""
 MOST_SWEEPS = 2000
 KINDS = {"double": np.float64, "single": np.float32}
-
-
-def suits(circuit: Circuit, boundary: Boundary, theta: ArrayLike | None) -> bool:
-    """Whether this engine solves that: a layered network with diodes, and no ensemble."""
-    blocks = circuit.blocks
-    if blocks is None or (theta is not None and np.ndim(theta) != 1):
-        return False
-    if not (blocks.ideal or (blocks.diodes and blocks.weights >= LEAST_WEIGHTS)):
-        return False
-    if isinstance(boundary, Clamp):
-        a, b = circuit.output_numbers
-        return bool(np.all(b == circuit.n_unknowns) and np.all(blocks.layer_of[a] >= blocks.n_held))
-    return True
-
-
-def explain(circuit: Circuit) -> str:
-    """What happens to it, in a sentence."""
-    blocks = circuit.blocks
-    assert blocks is not None
-    sizes = "-".join(str(len(blocks.layers[k])) for k in blocks.free)
-    what = "ideal diodes by complementarity" if blocks.ideal else "junctions on their load lines"
-    return (
-        f"layered: block coordinate descent over free layers of {sizes} nodes and {len(blocks.blocks)} crossbars "
-        f"({blocks.weights} conductances), {what}"
-    )
-
-
-@dataclass(frozen=True)
-class Options:
-    """See `analogpnn.engines.newton.Newton`."""
-
-    sweeps: int = 0
-    precision: str = "double"
 
 
 def settle(
@@ -75,7 +40,7 @@ def settle(
     inputs: ArrayLike | None,
     boundary: Boundary,
     start: object = None,
-    options: Options = Options(),
+    options: Options = Options(),  # noqa: B008  (a frozen record)
 ) -> LayeredPoint:
     """Find where a layered network settles; arguments as of `Newton.equilibrium`.
 

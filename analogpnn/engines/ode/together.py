@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analogpnn.engines.fast.iteration import movement
 from analogpnn.engines.fast.laws import Laws
 
 
@@ -33,10 +34,7 @@ def together(system, laws: Laws, state, start: np.ndarray, max_steps: int, toler
         tangent = laws.tangent(at)
         u = system.step(state, laws, tangent, rows)
         new = laws.element_controls(u)
-        error = np.zeros(len(start))
-        for fresh, past in zip(new, at):
-            for f, p in zip(fresh, past):
-                error = np.maximum(error, (np.abs(f - p) - tolerance * np.abs(f)).max(axis=1, initial=0.0))
+        error = movement(new, at, tolerance)
         done = error <= tolerance
         x = system.finish(state, tangent.offset, rows)
         if (done | ~np.isfinite(error)).all():

@@ -1,8 +1,10 @@
-"""Biconjugate gradients, stabilised, on the ports of an unsymmetric circuit, all samples at once (van der Vorst 1992).
+"""BiCGSTAB (biconjugate gradients, stabilised) on the ports of an unsymmetric circuit, all samples at once.
 
 Solves (I + Z D) u = c for every sample: Z (n, n) is the same for all, D diagonal and a sample's own. One step takes two
 products of all samples with Z, where elimination would take a factorisation for each sample. A sample for which the
 method breaks down is solved by elimination.
+
+H. A. van der Vorst, SIAM J. Sci. Stat. Comput. 13, 631 (1992).
 """
 
 from __future__ import annotations
