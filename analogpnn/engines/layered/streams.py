@@ -279,7 +279,10 @@ def _move(row, own, more, change, factor, low, high, total):
 
 @njit(**OPTIONS)
 def _shift(row, own, low, high, total):
-    """`_move` where nothing else is added."""
+    """`_move` where nothing else is added.
+
+    A loop of its own: four pixels in five are zero, and with their zeros added too a step takes a tenth longer.
+    """
     none, one = row.dtype.type(0), row.dtype.type(1)
     by, moved = none, none
     for j in range(row.shape[0]):
