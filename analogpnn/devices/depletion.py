@@ -6,9 +6,8 @@ dq/dv = CJ (1 - FC (1 + MJ) + MJ v/VJ) / (1 - FC)**(1 + MJ)    above: the tangen
 
 from __future__ import annotations
 
-from math import log
-
 from analogpnn.devices.device import Device
+from analogpnn.devices.silicon import REFERENCE, at_reference, at_temperature
 from analogpnn.units import KELVIN
 
 DEPLETION = Device(
@@ -19,9 +18,6 @@ DEPLETION = Device(
     units={"cj": "F", "vj": "V", "edge": "V"},
 )  # fmt: skip
 """Between anode and cathode; the substrate junction of a bipolar transistor is the case FC = 0."""
-
-_REFERENCE = 300.15  # K, where the silicon formulas below are anchored
-_K_BY_Q = 1.38064852e-23 / 1.6021766208e-19  # V/K
 
 
 def parameters(cj: float, vj: float, mj: float, fc: float, celsius: float, tnom: float) -> dict[str, float]:
@@ -48,15 +44,8 @@ def _heated(vj: float, mj: float, kelvin: float, nominal: float) -> tuple[float,
     if kelvin == nominal:
         return vj, 1.0
 
-    def gap(t: float) -> float:
-        return 1.16 - 7.02e-4 * t * t / (t + 1108.0)
-
-    def shift(t: float) -> float:
-        arg = -gap(t) / (2 * _K_BY_Q * t) + 1.1150877 / (2 * _K_BY_Q * _REFERENCE)
-        return -2 * _K_BY_Q * t * (1.5 * log(t / _REFERENCE) + arg)
-
-    plain = (vj - shift(nominal)) / (nominal / _REFERENCE)
-    hot = kelvin / _REFERENCE * plain + shift(kelvin)
+    plain = at_reference(vj, nominal)
+    hot = at_temperature(plain, kelvin)
     old, new = (vj - plain) / plain, (hot - plain) / plain
-    factor = (1 + mj * (400e-6 * (kelvin - _REFERENCE) - new)) / (1 + mj * (400e-6 * (nominal - _REFERENCE) - old))
+    factor = (1 + mj * (400e-6 * (kelvin - REFERENCE) - new)) / (1 + mj * (400e-6 * (nominal - REFERENCE) - old))
     return hot, factor

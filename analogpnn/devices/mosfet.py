@@ -10,6 +10,7 @@ from math import exp, log, sqrt
 from typing import NamedTuple
 
 from analogpnn.devices.device import Device, Junction
+from analogpnn.devices.silicon import at_reference, at_temperature, band_gap
 from analogpnn.units import BOLTZMANN, CHARGE, KELVIN, thermal_voltage
 
 _OVER = "max(0, over)"
@@ -67,19 +68,6 @@ SILENT = {
     "gdsnoi", "vt0",
 }  # fmt: skip
 
-_REFERENCE = 300.15  # K: where the silicon band-gap formulas below are anchored
-
-
-def _band_gap(kelvin: float) -> float:
-    return 1.16 - 7.02e-4 * kelvin**2 / (kelvin + 1108.0)
-
-
-def _potential_shift(kelvin: float) -> float:
-    gap = _band_gap(kelvin)
-    k = BOLTZMANN / CHARGE  # eV/K
-    arg = 1.1150877 / (2 * k * _REFERENCE) - gap / (2 * k * kelvin)
-    return -2 * k * kelvin * (1.5 * log(kelvin / _REFERENCE) + arg)
-
 
 def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, float]:
     """KP, GAMMA, PHI and VTO, computed from TOX and NSUB where the card gives those instead."""
@@ -97,7 +85,7 @@ def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, f
     if not out["nsub"]:
         return out
     vt = BOLTZMANN * kelvin / CHARGE
-    gap = _band_gap(kelvin)
+    gap = band_gap(kelvin)
     if "phi" not in given:
         out["phi"] = max(0.1, 2 * vt * log(out["nsub"] * 1e6 / 1.45e16))
     fermi = sign * 0.5 * out["phi"]
@@ -138,9 +126,8 @@ def parameters(
     vto, kp, phi, saturation, density = p["vto"], p["kp"], p["phi"], p["is"], p["js"]
     if celsius != tnom:
         kelvin, nominal = celsius + KELVIN, tnom + KELVIN
-        gap, gap_nominal = _band_gap(kelvin), _band_gap(nominal)
-        phi_0 = (phi - _potential_shift(nominal)) / (nominal / _REFERENCE)
-        hot_phi = kelvin / _REFERENCE * phi_0 + _potential_shift(kelvin)
+        gap, gap_nominal = band_gap(kelvin), band_gap(nominal)
+        hot_phi = at_temperature(at_reference(phi, nominal), kelvin)
         vbi = vto - sign * p["gamma"] * sqrt(phi) + 0.5 * (gap_nominal - gap) + sign * 0.5 * (hot_phi - phi)
         vto, phi = vbi + sign * p["gamma"] * sqrt(hot_phi), hot_phi
         kp /= (kelvin / nominal) ** 1.5

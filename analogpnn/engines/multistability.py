@@ -18,7 +18,6 @@ from analogpnn.circuit.operating_point import OperatingPoint
 from analogpnn.devices import diode, linear
 from analogpnn.engines.arguments import prepare
 from analogpnn.engines.fast import continuation
-from analogpnn.engines.fast.assembly import right_hand_side
 from analogpnn.engines.fast.deflation import deflated
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.laws import Laws
@@ -220,6 +219,7 @@ class _Problem:
     b: np.ndarray
     known: np.ndarray
     held: np.ndarray
+    held_nodes: np.ndarray
     free: np.ndarray
 
     @classmethod
@@ -231,14 +231,12 @@ class _Problem:
         if not isinstance(boundary, Free):
             values = boundary.voltages if isinstance(boundary, Clamp) else boundary.currents
             imposed = np.asarray(values).reshape(1, circuit.n_outputs)
-        currents, voltages = (None, imposed) if s.clamped else (imposed, None)
-        parameters = circuit.parameters(theta, inputs[None]) if circuit.n_inputs else solver.parameters
-        held = solver._known(parameters, 1)
-        b = right_hand_side(s, parameters, currents, voltages, (1,))[:, s.free] - (solver.linear.to_known @ held.T).T
+        b, held = solver.equations(inputs[None], imposed)
         like = OperatingPoint(
             circuit, theta, inputs, boundary, np.zeros(circuit.n_nodes), np.zeros(len(circuit.sources))
         )
-        return cls(like, Full(s, solver.linear, p), solver.laws, b, (p.read_known @ held.T).T, held[0], s.free)
+        full, right, known = Full(s, solver.linear, p), solver.free_right(b, held), solver.known_controls(held)
+        return cls(like, full, solver.laws, right, known, held[0], s.known_nodes, s.free)
 
     def free_of(self, point: OperatingPoint) -> np.ndarray:
         """The free unknowns of an operating point (n_free,); currents of clamps are left at 0."""
@@ -313,8 +311,7 @@ class _Problem:
         circuit, like = self.like.circuit, self.like
         full = np.zeros(max(int(self.free.max(initial=0)), circuit.n_unknowns) + 1)
         full[self.free] = x
-        held = Solver(circuit, like.theta, isinstance(like.boundary, Clamp)).structure.known_nodes
-        full[held] = self.held
+        full[self.held_nodes] = self.held
         n = circuit.n_nodes
         start = OperatingPoint(circuit, like.theta, like.inputs, like.boundary, full[:n], full[n : circuit.n_unknowns])
         return engine.equilibrium(circuit, like.theta, like.inputs, like.boundary, start=start)

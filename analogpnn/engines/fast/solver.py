@@ -67,20 +67,24 @@ class Solver:
                 cure="look for a loop of ideal sources or amplifiers",
             )  # fmt: skip
 
-    def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start: np.ndarray | None, max_steps: int):
-        """Unknowns (B, n_unknowns) for inputs (B, n_inputs); `imposed` are clamp voltages or injected currents."""
+    def equations(self, inputs: np.ndarray, imposed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Right-hand sides of all equations (B, n + 1), and the voltages of known nodes (B, n_known)."""
         s, batch = self.structure, len(inputs)
         parameters = self.circuit.parameters(self.theta, inputs) if inputs.shape[1] else self.parameters
         currents, voltages = (None, imposed) if s.clamped else (imposed, None)
-        b = right_hand_side(s, parameters, currents, voltages, (batch,))
-        known = self._known(parameters, batch)
+        return right_hand_side(s, parameters, currents, voltages, (batch,)), self._known(parameters, batch)
+
+    def solve(self, inputs: np.ndarray, imposed: np.ndarray | None, start: np.ndarray | None, max_steps: int):
+        """Unknowns (B, n_unknowns) for inputs (B, n_inputs); `imposed` are clamp voltages or injected currents."""
+        s, batch = self.structure, len(inputs)
+        b, known = self.equations(inputs, imposed)
         injected = None
         if isinstance(self.system, Factor):
-            x_free = self.system.solve(self._free(b, known))
+            x_free = self.system.solve(self.free_right(b, known))
         else:
             x_free = self._nonlinear(b, known, start, max_steps)
             if self.ports.inject_known.nnz:
-                u = (self.ports.read_free @ x_free.T).T + self._controls(known)
+                u = (self.ports.read_free @ x_free.T).T + self.known_controls(known)
                 tangent = self.laws.tangent(self.laws.element_controls(u))
                 injected = tangent.offset + self.laws.times(tangent, u)
         x = np.zeros((batch, s.n + 1))
@@ -115,11 +119,11 @@ class Solver:
             return np.zeros((batch, 0))
         return np.broadcast_to(parameters[g][0][..., places] * s.known_signs, (batch, len(places)))
 
-    def _free(self, b: np.ndarray, known: np.ndarray) -> np.ndarray:
+    def free_right(self, b: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Right-hand sides of the free unknowns' equations (B, n_free), known voltages moved there."""
         return b[:, self.structure.free] - (self.linear.to_known @ known.T).T
 
-    def _controls(self, known: np.ndarray) -> np.ndarray:
+    def known_controls(self, known: np.ndarray) -> np.ndarray:
         """What known voltages add to the ports' controls (B, n_in)."""
         return (self.ports.read_known @ known.T).T
 
@@ -130,7 +134,7 @@ class Solver:
         if isinstance(self.system, Celled):
             x, done = self.system.settle(b, known, start, max_steps)
         else:
-            b_free, known_controls = self._free(b, known), self._controls(known)
+            b_free, known_controls = self.free_right(b, known), self.known_controls(known)
             controls = np.zeros_like(known_controls)
             if start is not None:
                 controls = (self.ports.read_free @ start[:, s.free].T).T + known_controls
@@ -144,7 +148,7 @@ class Solver:
         if not done.all():
             hard = np.flatnonzero(~done)
             x[hard] = self._continuation(
-                self._free(b[hard], known[hard]), self._controls(known[hard]), hard,
+                self.free_right(b[hard], known[hard]), self.known_controls(known[hard]), hard,
                 None if start is None else start[hard][:, s.free],
             )  # fmt: skip
         return x
