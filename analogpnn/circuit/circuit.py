@@ -447,7 +447,8 @@ def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: 
         )
     inputs = select_inputs(flat)
     trainable, theta, bounds = select_trainables(flat, elements, inputs)
-    by_name = {e.name: e for e in elements}
+    driven = frozenset(inputs)
+    dc = {e.name: e.values["dc"] for e in elements if e.name in driven}
     theta.setflags(write=False)
     return Circuit(
         netlist=netlist,
@@ -457,7 +458,7 @@ def _compile(netlist: Netlist, flat: Flat, elements: list[Element], conditions: 
         sources=sources,
         groups=tuple(groups),
         inputs=inputs,
-        input_values=np.array([by_name[n].values["dc"] for n in inputs], dtype=float),
+        input_values=np.array([dc[n] for n in inputs], dtype=float),
         outputs=select_outputs(flat, number),
         trainable=trainable,
         theta=theta,

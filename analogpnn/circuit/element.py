@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analogpnn.devices.device import Device
 from analogpnn.errors import NetlistError
@@ -11,8 +12,7 @@ from analogpnn.expression import Control
 from analogpnn.netlist.flat import FlatCard, Model
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One branch with one law.
 
     Parameters
@@ -36,7 +36,7 @@ class Element:
     negative: str
     controls: tuple[Control, ...]
     values: Mapping[str, float]
-    card: FlatCard = field(repr=False)
+    card: FlatCard
 
 
 @dataclass(frozen=True)

@@ -105,20 +105,18 @@ def _factor(card: FlatCard, conditions: Conditions) -> float:
     return 1.0 + tc1 * dt + tc2 * dt * dt
 
 
-def _resistor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
+def _resistor(card: FlatCard, conditions: Conditions) -> Iterable[Element]:
     ohms = card.values.get("r")
     if ohms is None:
         raise _error(card, f"'{card.name}' has no resistance", "write it after the two nodes: R1 a b 10k")
     a, b = card.nodes[:2]
     if card.model is None and len(card.values) == 1 and 0 < ohms < linear.OPEN:
-        yield Element(card.name, linear.RESISTOR, a, b, (Control("v", a, b),), {"g": 1.0 / ohms}, card)
-        return
+        return (Element(card.name, linear.RESISTOR, a, b, (Control("v", a, b),), {"g": 1.0 / ohms}, card),)
     # ngspice takes a short for 1 mOhm; m copies in parallel, temperature and scale multiply the resistance.
     factor = _factor(card, conditions) * card.values.get("scale", 1.0)
     m = card.values.get("m", 1.0) / factor
-    a, b = card.nodes[:2]
     g = 0.0 if ohms >= linear.OPEN else 1.0 / (ohms or 1e-3)
-    yield Element(card.name, linear.RESISTOR, a, b, _own(card), {"g": g, "m": m}, card)
+    return (Element(card.name, linear.RESISTOR, a, b, _own(card), {"g": g, "m": m}, card),)
 
 
 def _capacitor(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
@@ -318,7 +316,7 @@ def _user_device(card: FlatCard, devices: Mapping[str, Device]) -> Iterator[Elem
         yield Element(node, law, node, "0", controls, dict(card.values), card)
 
 
-_READERS: dict[str, Callable[[FlatCard, Conditions], Iterator[Element]]] = {
+_READERS: dict[str, Callable[[FlatCard, Conditions], Iterable[Element]]] = {
     "r": _resistor, "c": _capacitor, "l": _inductor, "v": _source, "i": _source, "e": _controlled, "f": _controlled,
     "g": _controlled, "h": _controlled, "d": _diode, "m": _mosfet,
     "q": transistors.bipolar, "j": transistors.jfet, "s": transistors.switch, "w": transistors.switch,

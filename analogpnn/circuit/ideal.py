@@ -15,7 +15,6 @@ the exponential by complementarity; where that engine doesn't fit, the sharp exp
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from analogpnn.circuit.element import Element
@@ -56,4 +55,4 @@ def _ideal(e: Element) -> Element:
     anode, cathode = e.card.nodes[:2]
     values = {name: e.values[name] for name in IDEAL_DIODE.parameters}
     own = (Control("v", anode, cathode),)
-    return replace(e, device=IDEAL_DIODE, positive=anode, negative=cathode, controls=own, values=values)
+    return e._replace(device=IDEAL_DIODE, positive=anode, negative=cathode, controls=own, values=values)

@@ -233,7 +233,10 @@ class LayeredPoint(OperatingPoint):
         for v, taken in zip(self.states, self.feed.taken):
             delivered(total, taken, v)
         if isinstance(self.boundary, Inject):
-            total += (self.boundary.currents * self.outputs).sum(axis=-1).reshape(-1)
+            push, volts = self.boundary.currents, self.outputs
+            if push.shape != volts.shape:
+                push = np.broadcast_to(push, volts.shape)
+            delivered(total, push.reshape(len(total), -1), volts.reshape(len(total), -1))
         elif isinstance(self.boundary, Clamp):
             total += np.einsum("bi,bi->b", self._flat[:, : self.circuit.n_nodes], self._clamping)
         for d in b.diodes:

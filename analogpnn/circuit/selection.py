@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping
+from fnmatch import translate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from analogpnn.netlist.flatten import Flat
 from analogpnn.units import parse_number
 
 
-@dataclass(frozen=True)
-class Trainable:
+class Trainable(NamedTuple):
     """One number that learns.
 
     Parameters
@@ -58,15 +57,21 @@ def _error(d: Directive, what: str, cure: str | None = None) -> NetlistError:
 def select_inputs(flat: Flat) -> tuple[str, ...]:
     """Source names matched by ``*@ input`` globs, in card order."""
     chosen: dict[str, None] = {}
+    sources = [c.name for c in flat.cards if c.letter in "vi"]
     for d in flat.directives:
         if d.word != "input":
             continue
         for pattern in d.arguments:
-            names = [c.name for c in flat.cards if c.letter in "vi" and fnmatchcase(c.name, pattern.lower())]
+            names = list(filter(_glob(pattern.lower()), sources))
             if not names:
                 raise _error(d, f"no V or I source matches '{pattern}'", "inputs are independent sources: V... or I...")
             chosen.update(dict.fromkeys(names))
-    return tuple(c.name for c in flat.cards if c.name in chosen)
+    return tuple(name for name in sources if name in chosen)
+
+
+def _glob(pattern: str) -> Callable[[str], re.Match | None]:
+    """What tells whether a name in lower case matches a glob in lower case."""
+    return re.compile(translate(pattern)).match
 
 
 _OUTPUT = re.compile(r"v\(\s*([^,()\s]+)\s*(?:,\s*([^,()\s]+)\s*)?\)", re.IGNORECASE)
@@ -97,8 +102,8 @@ def select_trainables(
     flat: Flat, elements: list[Element], inputs: tuple[str, ...]
 ) -> tuple[tuple[Trainable, ...], np.ndarray, np.ndarray]:
     """Trainables, their start values and bounds, in the order of directives and cards."""
-    found: dict[tuple[str, str], tuple[Trainable, float, float, float]] = {}
-    primary = {e.name: e for e in elements if e.name == e.card.name}
+    found: dict[Trainable, tuple[float, tuple[float, float]]] = {}
+    primary = [e for e in elements if e.name == e.card.name]
     driven = frozenset(inputs)
     for d in flat.directives:
         if d.word != "train":
@@ -108,15 +113,16 @@ def select_trainables(
             raise _error(d, f"min={d.options['min']} is not below max={d.options['max']}")
         low = -math.inf if lower is None else lower
         high = math.inf if upper is None else upper
+        span = (low, high)
         slack = 1e-12 * max(abs(low), abs(high)) if math.isfinite(low) and math.isfinite(high) else 0.0
+        plain = lower is not None and upper is not None and lower >= 0
         for pattern in d.arguments:
-            matched = _matches(d, pattern.lower(), primary)
-            plain = lower is not None and upper is not None and lower >= 0
-            for e, parameter in matched:
+            matched, parameter = _matches(d, pattern.lower(), primary)
+            for e in matched:
                 if plain and not parameter and e.device is linear.RESISTOR:  # a million of them need not be slow
                     g, name = e.values["g"], e.name
                     if low <= g <= high:
-                        found[name, "g"] = Trainable(name, name, "r", "g", "G", "S"), g, low, high
+                        found[Trainable(name, name, "r", "g", "G", "S")] = g, span
                         continue
                 t = _trainable(d, e, parameter)
                 if e.name in driven:
@@ -144,11 +150,10 @@ def select_trainables(
                         d, f"'{t.name}' starts at {what}, outside min={low:.4g} max={high:.4g}",
                         "change the card's value or the bounds",
                     )  # fmt: skip
-                found[t.element, t.law_parameter] = (t, float(min(max(start, low), high)), low, high)
-    rows = list(found.values())
-    theta = np.array([r[1] for r in rows], dtype=float)
-    bounds = np.array([[r[2] for r in rows], [r[3] for r in rows]], dtype=float).reshape(2, len(rows))
-    return tuple(r[0] for r in rows), theta, bounds
+                found[t] = float(min(max(start, low), high)), span
+    theta = np.array([start for start, _ in found.values()], dtype=float)
+    bounds = np.array([[span[k] for _, span in found.values()] for k in (0, 1)], dtype=float)
+    return tuple(found), theta, bounds
 
 
 def _bound(d: Directive, key: str) -> float | None:
@@ -160,18 +165,18 @@ def _bound(d: Directive, key: str) -> float | None:
         raise _error(d, f"{key}={d.options[key]} is not a number", f"{key}=0.1u") from None
 
 
-def _matches(d: Directive, pattern: str, primary: Mapping[str, Element]) -> list[tuple[Element, str]]:
-    whole = [(e, "") for name, e in primary.items() if fnmatchcase(name, pattern)]
-    if whole and "." not in pattern:
-        return whole
+def _matches(d: Directive, pattern: str, primary: list[Element]) -> tuple[list[Element], str]:
+    """The elements a glob means, and the parameter it names ('' for the one that is the element's own)."""
     if "." in pattern:
         glob, parameter = pattern.rsplit(".", 1)
-        named = [(e, parameter) for name, e in primary.items() if fnmatchcase(name, glob)]
-        named = [(e, p) for e, p in named if p in e.device.parameters or p in ("r", "g", "dc")]
+        fits, anyway = _glob(glob), parameter in ("r", "g", "dc")
+        named = [e for e in primary if (anyway or parameter in e.device.parameters) and fits(e.name)]
         if named:
-            return named
+            return named, parameter
+    fits = _glob(pattern)
+    whole = [e for e in primary if fits(e.name)]
     if whole:
-        return whole
+        return whole, ""
     raise _error(d, f"no element matches '{pattern}'", "globs match element names: R*  R1_*  M*.VTO")
 
 

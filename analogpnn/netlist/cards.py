@@ -6,6 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import StringIO
+from typing import NamedTuple
 
 from analogpnn.errors import NetlistError
 from analogpnn.netlist.directives import Directive, is_directive, parse_directive
@@ -30,9 +32,8 @@ class Source:
     included: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Card:
-    """One logical card.
+class Card(NamedTuple):
+    """One logical card. (A tuple: of a million cards each field set by name would cost a second.)
 
     Parameters
     ----------
@@ -42,14 +43,22 @@ class Card:
         The text it is from.
     line : int
         Its first physical line, from 1.
-    pieces : tuple of (int, int, int)
-        For every physical line: where its part starts in `text`, where in the source's text, its number.
+    offset : int
+        Where it starts in the source's text.
+    continued : tuple of (int, int, int)
+        For every further physical line: where its part starts in `text`, where in the source's text, its number.
     """
 
     text: str
-    source: Source = field(repr=False)
+    source: Source
     line: int
-    pieces: tuple[tuple[int, int, int], ...] = field(repr=False)
+    offset: int
+    continued: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def pieces(self) -> tuple[tuple[int, int, int], ...]:
+        """For every physical line, the first too, what `continued` says."""
+        return ((0, self.offset, self.line), *self.continued)
 
     @property
     def path(self) -> str:
@@ -58,9 +67,9 @@ class Card:
     def place(self, position: int | None = 0) -> dict:
         """Where a position in `text` is: the keywords for a `NetlistError`."""
         if position is None:
-            return {"path": self.path, "line": self.line, "text": self._physical(self.pieces[0][1])[0]}
-        k = max(bisect_right(self.pieces, (position, float("inf"), 0)) - 1, 0)
-        start, offset, line = self.pieces[k]
+            return {"path": self.path, "line": self.line, "text": self._physical(self.offset)[0]}
+        pieces = self.pieces
+        start, offset, line = pieces[max(bisect_right(pieces, (position, float("inf"), 0)) - 1, 0)]
         text, line_start = self._physical(offset)
         # a tab is one character of the line and of the caret line's blanks: show both as one blank
         column = min(offset + position - start - line_start, len(text))
@@ -74,9 +83,9 @@ class Card:
 
     def spans(self, start: int, end: int) -> list[tuple[int, int]]:
         """The ranges of the source's text that hold ``text[start:end]``: one a physical line."""
-        ranges = []
-        for k, (begin, offset, _) in enumerate(self.pieces):
-            stop = self.pieces[k + 1][0] - 1 if k + 1 < len(self.pieces) else len(self.text)
+        ranges, pieces = [], self.pieces
+        for k, (begin, offset, _) in enumerate(pieces):
+            stop = pieces[k + 1][0] - 1 if k + 1 < len(pieces) else len(self.text)
             low, high = max(start, begin), min(end, stop)
             if low < high:
                 ranges.append((offset + low - begin, offset + high - begin))
@@ -98,13 +107,10 @@ class Lines:
 
 def physical_lines(text: str) -> Iterator[tuple[int, int, str]]:
     """Number (from 1), offset and text of every line, without its end."""
-    start = number = 0
-    for match in _NEWLINE.finditer(text):
-        number += 1
-        yield number, start, text[start : match.start()]
-        start = match.end()
-    if start < len(text):
-        yield number + 1, start, text[start:]
+    start = 0
+    for number, line in enumerate(StringIO(text, newline=""), 1):  # whichever of \r\n, \n and \r ends them
+        yield number, start, line.rstrip("\r\n")
+        start += len(line)
 
 
 def read_lines(source: Source) -> Lines:
@@ -114,7 +120,9 @@ def read_lines(source: Source) -> Lines:
     ``.end`` are no cards; directives are read anywhere.
     """
     result = Lines()
-    parts: list[tuple[int, int, str]] = []  # the card being read: (line number, offset, text)
+    cards = result.cards
+    more: list[tuple[int, int, str]] = []  # continuations of the last card: (line number, offset, text)
+    continues = False  # whether the last card may have some
     control = ended = 0
     for number, start, line in physical_lines(source.text):
         stripped = line.lstrip()
@@ -143,7 +151,7 @@ def read_lines(source: Source) -> Lines:
             if not stripped:
                 continue
         if stripped[0] == "+":
-            if not parts:
+            if not continues:
                 raise NetlistError(
                     "a continuation of nothing",
                     path=source.path,
@@ -154,11 +162,12 @@ def read_lines(source: Source) -> Lines:
                 )
             rest = stripped[1:].lstrip()
             if rest:
-                parts.append((number, offset + len(stripped) - len(rest), rest.rstrip()))
+                more.append((number, offset + len(stripped) - len(rest), rest.rstrip()))
             continue
-        if parts:
-            result.cards.append(_join(parts, source))
-            parts = []
+        if more:
+            cards[-1] = _join(cards[-1], more)
+            more = []
+        continues = False
         if stripped[0] == "." and stripped[:4].lower() in (".end", ".con"):
             word = stripped.split(None, 1)[0].lower()
             if word == ".end":
@@ -168,9 +177,10 @@ def read_lines(source: Source) -> Lines:
                 control = number
                 result.notes.append(f"line {number}: a .control block is kept as text and not run")
                 continue
-        parts = [(number, offset, stripped.rstrip())]
-    if parts:
-        result.cards.append(_join(parts, source))
+        cards.append(Card(stripped.rstrip(), source, number, offset))
+        continues = True
+    if more:
+        cards[-1] = _join(cards[-1], more)
     return result
 
 
@@ -186,12 +196,9 @@ def strip_comment(line: str) -> str:
     return line
 
 
-def _join(parts: list[tuple[int, int, str]], source: Source) -> Card:
-    if len(parts) == 1:
-        line, offset, text = parts[0]
-        return Card(text, source, line, ((0, offset, line),))
-    pieces, position = [], 0
-    for number, offset, text in parts:
-        pieces.append((position, offset, number))
+def _join(card: Card, more: list[tuple[int, int, str]]) -> Card:
+    continued, position = [], len(card.text) + 1
+    for number, offset, text in more:
+        continued.append((position, offset, number))
         position += len(text) + 1
-    return Card(" ".join(text for _, _, text in parts), source, parts[0][0], tuple(pieces))
+    return card._replace(text=" ".join([card.text, *(text for _, _, text in more)]), continued=tuple(continued))

@@ -70,7 +70,7 @@ def _passive(element: Element, instance: Instance, notes: list[str]) -> FlatCard
             card, name, node = element.card, words[0], instance.node
             return FlatCard(
                 instance.element(name) if instance.path else name, letter, (node(words[1]), node(words[2])),
-                {letter: value}, path=card.source.path, line=card.line, text=card.text,
+                {letter: value}, card.source.path, card.line, card.text,
             )  # fmt: skip
     nodes = nodes_of(element, instance, words, 2, "" if assigned or len(words) > 3 else "a value")
     values, extra = instance.values(element, _PARAMETERS[letter], (letter,)) if assigned else ({}, [])

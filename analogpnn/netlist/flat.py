@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analogpnn.expression import Node
 from analogpnn.netlist.directives import Directive
@@ -29,8 +30,7 @@ class Model:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FlatCard:
+class FlatCard(NamedTuple):
     """One element of the flattened circuit.
 
     Parameters
@@ -45,6 +45,8 @@ class FlatCard:
     values : dict
         ``'r'``, ``'c'``, ``'l'`` [ohm, F, H] of R, C, L; ``'dc'`` [V, A] of V and I; ``'gain'`` of linear
         E, F, G, H; every ``name=value`` of the instance; parameters that `expression` uses.
+    path, line, text
+        Where it is written.
     model : Model or None
     controls : tuple of str
         The two controlling nodes of E and G, the controlling source of F and H.
@@ -54,22 +56,20 @@ class FlatCard:
         What a B, E or G source sets: ``'v'`` or ``'i'``. For ``'x'``: the device's name.
     waveform : tuple
         Like ``('sin', 0.0, 1.0, 1e3)``; empty for a constant source.
-    path, line, text
-        Where it is written.
     """
 
     name: str
     letter: str
     nodes: tuple[str, ...]
     values: dict[str, float]
+    path: str = ""
+    line: int = 0
+    text: str = ""
     model: Model | None = None
     controls: tuple[str, ...] = ()
     expression: Node | None = None
     kind: str = ""
     waveform: tuple = ()
-    path: str = ""
-    line: int = 0
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,17 +154,20 @@ class _Flattening:
 
     def expand(self, instance: Instance, open_: tuple[str, ...]) -> None:
         """Add the cards of a body in use."""
-        for element in instance.body.elements:
-            self.count += 1
-            if self.count > MAX_ELEMENTS:
-                cure = "Use fewer, or make the subcircuits smaller."
-                raise element.card.error(f"the netlist flattens to more than {MAX_ELEMENTS} elements", 0, cure)
+        elements = instance.body.elements
+        self.count += len(elements)
+        if self.count > MAX_ELEMENTS:
+            cure = "Use fewer, or make the subcircuits smaller."
+            raise elements[0].card.error(f"the netlist flattens to more than {MAX_ELEMENTS} elements", 0, cure)
+        for element in elements:
             if element.when and not instance.is_taken(element.when):
                 continue
             if element.text[0] == "x":
                 self.expand_instance(element, instance, open_)
             else:
                 self.add(read_element(element, instance, self.notes), element)
+            if not instance.path:
+                element.split = None  # it won't be asked again: a million of them needn't keep their words
         for target, wanted in ((self.initial, instance.body.initial), (self.nodeset, instance.body.nodeset)):
             for node, definition in wanted:
                 target[instance.node(node)] = instance.definition(definition)

@@ -42,12 +42,12 @@ class Instance:
         Product of the m= of the instances around.
     """
 
-    __slots__ = ("around", "body", "globals", "models", "multiplier", "path", "ports", "prefix", "scale", "scope",
+    __slots__ = ("around", "body", "globals", "models", "multiplier", "nodes", "path", "prefix", "scale", "scope",
                  "taken")  # fmt: skip
 
     def __init__(self, body: Body, scope: Scope, path="", ports=None, around=None, multiplier=1.0, globals_=()):
         self.body, self.scope, self.path, self.around = body, scope, path, around
-        self.ports: dict[str, str] = ports or {}
+        self.nodes: dict[str, str] = {**(ports or {}), "0": "0", "gnd": "0"}  # inner to flattened names
         self.multiplier = multiplier
         self.globals = around.globals if around is not None else frozenset(globals_)
         self.scale: float = around.scale if around is not None else 1.0  # of lengths: .options scale
@@ -66,14 +66,11 @@ class Instance:
         return True
 
     def node(self, name: str) -> str:
-        """The flattened name of a node."""
-        if name == "0" or name == "gnd":
-            return "0"
-        if not self.path:
-            return name
-        if name in self.ports:
-            return self.ports[name]
-        return name if name in self.globals else self.prefix + name
+        """The flattened name of a node: one string for all cards that name it, which is quick to look up later."""
+        known = self.nodes.get(name)
+        if known is None:
+            known = self.nodes[name] = name if not self.path or name in self.globals else self.prefix + name
+        return known
 
     def element(self, name: str) -> str:
         """The flattened name of an element, as ngspice has it: ``r.x1.r1``."""

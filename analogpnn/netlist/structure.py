@@ -49,20 +49,19 @@ class Element:
     card: Card
     text: str  # in lower case
     when: When = ()
-    words: list[str] = field(default_factory=list)
-    assigned: list[Assignment] = field(default_factory=list)
-    split: bool = False
+    split: tuple[list[str], list[Assignment]] | None = None
 
     def parts(self) -> tuple[list[str], list[Assignment]]:
-        if not self.split:
+        """Its words, and its assignments."""
+        if self.split is None:
             try:
-                self.words, self.assigned = words_and_assignments(self.text)
+                split = words_and_assignments(self.text)
             except NetlistError as error:
                 raise located(error, self.card, at=0) from None
-            if not self.words:
+            if not split[0]:
                 raise self.card.error("an element's card starts with its name", 0, "Write for example R1 a b 1k")
-            self.split = True
-        return self.words, self.assigned
+            self.split = split
+        return self.split
 
     def error(self, what: str, word: int | None = 0, cure: str | None = None) -> NetlistError:
         """An error at the k-th word."""

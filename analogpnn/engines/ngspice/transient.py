@@ -7,8 +7,6 @@ tolerance 1e-7, and no step is longer than a 4000th of the run.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from analogpnn.circuit.boundary import Boundary, Clamp, Inject
@@ -73,7 +71,7 @@ def _deck(circuit, theta, values, boundary, imposed, analysis: str, options) -> 
     cards, origin = [], {}
     for card in circuit.flat.cards:
         if card.name in driven:
-            card = replace(card, waveform=(), values={**card.values, "dc": driven[card.name]})
+            card = card._replace(waveform=(), values={**card.values, "dc": driven[card.name]})
         lines = writer.card(card)
         for line in lines:
             origin[line.split(" ", 1)[0]] = card

@@ -119,7 +119,7 @@ def held(circuit: Circuit, values: Mapping[str, float]) -> Circuit:
             names = ", ".join(sorted(known)[:12]) or "none"
             raise ExperimentError(f"there is no source '{name}'", path="--input", cure=f"Sources: {names}.")
     cards = tuple(
-        replace(c, waveform=(), values={**c.values, "dc": values[c.name]}) if c.name in values else c
+        c._replace(waveform=(), values={**c.values, "dc": values[c.name]}) if c.name in values else c
         for c in circuit.flat.cards
     )
     groups = list(circuit.groups)
