@@ -36,11 +36,16 @@ def prepare(
 
 
 def prepare_drive(
-    circuit: Circuit, front: tuple[int, ...], inputs: ArrayLike | None, boundary: Boundary
+    circuit: Circuit,
+    front: tuple[int, ...],
+    inputs: ArrayLike | None,
+    boundary: Boundary,
+    known: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Boundary, tuple[int, ...]]:
-    """The same of inputs and boundary alone; `front` is theta's batch shape."""
-    inputs = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
-    shapes = [front, inputs.shape[:-1]]
+    """The same of inputs and boundary alone; `front` is theta's batch shape, `known` are inputs that were checked."""
+    if known is None or inputs is not known:
+        known = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
+    shapes = [front, known.shape[:-1]]
     if not isinstance(boundary, Free):
         if not circuit.n_outputs:
             raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
@@ -51,11 +56,12 @@ def prepare_drive(
             values = _array("currents", boundary.currents, circuit.n_outputs, "outputs")
             boundary = Inject(values)
         shapes.append(values.shape[:-1])
+    different = {*shapes} - {()}
     try:
-        batch = np.broadcast_shapes(*shapes)
+        batch = different.pop() if len(different) == 1 else np.broadcast_shapes(*shapes)
     except ValueError:
         raise ExperimentError(f"batch shapes {shapes} of theta, inputs and boundary don't broadcast") from None
-    return inputs, boundary, batch
+    return known, boundary, batch
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:

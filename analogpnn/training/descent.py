@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analogpnn.circuit.block_force import BlockMean
-from analogpnn.circuit.blocks import Blocks, run
+from analogpnn.circuit.blocks import Blocks
 from analogpnn.learning.steps import Plain
 
 
@@ -35,8 +35,8 @@ class Descent:
     def __init__(self, circuit: Any, stepper: Any, rate: np.ndarray, theta: np.ndarray, write: Any = None):
         self.circuit, self.stepper, self.rate, self.write = circuit, stepper, rate, write
         self._own = theta.copy()
-        self._single: Any = None
-        self.theta = _locked(self._own)
+        self._by_blocks: Any = None
+        self.theta = locked(self._own)
         blocks = getattr(circuit, "blocks", None)
         self._paces: dict[int, tuple[float, float, float]] | None = None
         if blocks is not None and isinstance(stepper, Plain) and write is None:
@@ -49,7 +49,14 @@ class Descent:
         given before isn't valid any more.
         """
         if self._paces is not None and not direct and isinstance(update, BlockMean):
-            return self._by_blocks(memory, update)
+            if self._by_blocks is None:
+                from analogpnn.training.block_descent import BlockDescent  # imported on use: it compiles
+
+                self._by_blocks = BlockDescent(self.circuit, self._paces, self.rate, self._own)
+            changed = self._by_blocks.step(update)
+            if changed is not None:
+                self.theta = self._by_blocks.theta
+            return self.theta, memory, changed
         change = np.asarray(update)
         if not direct:
             change, memory = self.stepper.step(memory, change, self.rate)
@@ -57,51 +64,12 @@ class Descent:
         if self.write is not None:
             moved = self.write(self.circuit, self._own, moved)
         changed = int(np.count_nonzero(moved != self._own)) if np.all(np.isfinite(moved)) else None
-        self._own = moved
-        self.theta = _locked(moved)
+        self._own, self._by_blocks = moved, None
+        self.theta = locked(moved)
         return self.theta, memory, changed
 
-    def _by_blocks(self, memory: Any, update: BlockMean) -> tuple[np.ndarray, Any, int | None]:
-        # Imported on use: it compiles.
-        from analogpnn.engines.layered import kernels, streams, sums
 
-        blocks: Blocks = self.circuit.blocks
-        assert self._paces is not None
-        known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        changed = 0
-        for part in update.parts:
-            if not (streams.finite(part.columns[None]) and streams.finite(part.right)):
-                return self.theta, memory, None
-            rate, low, high = self._paces[part.block]
-            w = blocks.blocks[part.block].matrix(self._own)
-            rows, columns, count = kernels.descend(
-                w, part.left, part.right, part.rows, part.columns, update.scale * rate, low, high
-            )
-            known[part.block] = rows, columns
-            changed += count
-        if len(update.where):
-            where, rate, low, high = self._currents(update.where)
-            before = self._own[where].copy()
-            moved = np.minimum(np.maximum(before + rate * (update.scale * update.single), low), high)
-            moved = moved.astype(before.dtype)
-            if not np.isfinite(moved).all():
-                return self.theta, memory, None
-            self._own[where] = moved
-            changed += int(np.count_nonzero(moved != before))
-        self.theta = _locked(self._own)
-        matrices = sums.matrices_of(blocks, self.theta, self._own.dtype)
-        every = [known.get(n) or (w.sum(axis=1), w.sum(axis=0)) for n, w in enumerate(matrices)]
-        sums.remember(blocks, self.theta, sums.Weights(matrices, sums.totals(blocks, every)))
-        return self.theta, memory, changed
-
-    def _currents(self, places: np.ndarray) -> Any:
-        """Of trainables that are in no crossbar: where they are, rate, bounds."""
-        if self._single is None or self._single[0] is not places:
-            self._single = places, (run(places), self.rate[places], *self.circuit.bounds[:, places])
-        return self._single[1]
-
-
-def _locked(array: np.ndarray) -> np.ndarray:
+def locked(array: np.ndarray) -> np.ndarray:
     """A new view of it that can't be written to: one theta, by identity, until the next step."""
     view = array.view()
     view.setflags(write=False)

@@ -48,5 +48,5 @@ class Meter:
         power = np.asarray(op.power)
         self.points += power.size
         self.outputs += power.size * op.outputs.shape[-1]
-        self.energy += float(np.sum(power))
+        self.energy += float(power.sum())
         return op

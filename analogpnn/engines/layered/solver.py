@@ -11,7 +11,9 @@ B. Scellier, "A fast algorithm to simulate nonlinear resistive networks", ICML 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -60,14 +62,14 @@ def settle(
                 f"theta has shape {theta.shape}; its last axis must hold the circuit's {circuit.n_trainable} trainables"
             )
             raise ExperimentError(what)
-    inputs, boundary, batch = prepare_drive(circuit, (), inputs, boundary)
+    warm = start if isinstance(start, LayeredPoint) and start.circuit is circuit else None
+    inputs, boundary, batch = prepare_drive(circuit, (), inputs, boundary, None if warm is None else warm.inputs)
     known = weights(blocks, theta, kind)
     if not known.ready:
         known.ready.append(_Ready(circuit, blocks, known))
-    samples = int(np.prod(batch))
-    warm = None
-    if isinstance(start, LayeredPoint) and start.circuit is circuit and start.batch == batch:
-        warm = start
+    samples = math.prod(batch)
+    if warm is not None and warm.batch != batch:
+        warm = None
     if warm is not None and warm.theta is theta and warm.inputs is inputs and not theta.flags.writeable:
         feed = warm.feed
     else:
@@ -84,13 +86,16 @@ def settle(
 def _feed(blocks: Blocks, known: Weights, theta: np.ndarray, inputs: np.ndarray, kind: np.dtype) -> Feed:
     samples = len(inputs)
     held = tuple(_held(blocks, k, inputs, kind) for k in range(blocks.n_held))
-    inflow = [np.zeros((samples, len(nodes)), kind) for nodes in blocks.layers[blocks.n_held :]]
+    inflow: list = [0 for _ in blocks.free]
     power = np.zeros(samples)
     for b, w in zip(blocks.blocks, known.matrices):
         if b.lower < blocks.n_held:
             into, own = product(held[b.lower], w)
             inflow[b.upper - blocks.n_held] += into
             power += own
+    for k, nodes in enumerate(blocks.layers[blocks.n_held :]):
+        if isinstance(inflow[k], int):
+            inflow[k] = np.zeros((samples, len(nodes)), kind)
     currents = [np.zeros(len(nodes), kind) for nodes in blocks.layers[blocks.n_held :]]
     for c in blocks.currents:
         own = currents[c.layer - blocks.n_held]
@@ -134,8 +139,6 @@ class _Ready:
         1 / conductance seen by the nodes of each free layer [ohm].
     colours : list of list of int
         Free layers, counted from the first free one.
-    upward : ndarray
-        Between two free layers, conductances (n_second, n_first), contiguous.
     """
 
     def __init__(self, circuit: Circuit, blocks: Blocks, known: Weights):
@@ -158,9 +161,11 @@ class _Ready:
                 self.joined[b.upper - first].append((b.lower - first, w))
                 self.joined[b.lower - first].append((b.upper - first, w.T))
         self.colours = [[k - first for k in colour] for colour in blocks.colours]
-        self.upward = None
-        if len(known.totals) == 2 and self.colours[1]:
-            self.upward = np.ascontiguousarray(self.joined[self.colours[1][0]][0][1].T)
+
+    @cached_property
+    def upward(self) -> np.ndarray:
+        """Between two free layers, conductances (n_second, n_first), contiguous."""
+        return np.ascontiguousarray(self.joined[self.colours[1][0]][0][1].T)
 
 
 class _Sweep:
