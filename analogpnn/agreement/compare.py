@@ -22,8 +22,12 @@ VOLTS = 1e-6
 AMPERES = 1e-12
 MISSED = 1e-6
 """What an answer may miss of the currents at a node (beside 1 pA), and still be an operating point."""
-PATIENCE = 20.0
-"""Seconds without progress after which ngspice has failed."""
+PATIENCE, STEPS = 4.0, 100
+"""Seconds after which ngspice has failed, and how many Newton iterations it may take at a time: as many as by itself.
+
+Of 250 random circuits it solves 209 so, 207 of them within 4 s, the others in 12 and 19 s. With 1000 iterations, which
+it uses up in vain at every step of gmin, it solves 207 within 20 s.
+"""
 KINDS = (
     "agrees", "two points", "ngspice is off", "differs", "fast fails", "unsupported", "ngspice fails", "ngspice refuses"
 )  # fmt: skip
@@ -132,7 +136,7 @@ def _by_original(netlist: Netlist) -> dict[str, float]:
 
 
 def _by_engine(circuit: Circuit) -> dict[str, float]:
-    point = Ngspice(timeout=PATIENCE).equilibrium(circuit)
+    point = Ngspice(timeout=PATIENCE, max_steps=STEPS).equilibrium(circuit)
     values = {f"v({name})": float(x) for name, x in zip(circuit.nodes, point.node_voltages)}
     return values | {f"i({name})": float(x) for name, x in zip(circuit.sources, point.source_currents)}
 

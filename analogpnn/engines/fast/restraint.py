@@ -15,8 +15,8 @@ GROWTH = 10.0
 """Times the promised current that is let pass, if nothing else is asked for."""
 FLOOR = 1e-12
 """Currents nobody minds [A]."""
-HALVINGS = 26
-"""Bisections of a step: kilovolts to tenths of a millivolt."""
+OCTAVES, POINTS = 26.0, 20
+"""How far a step may be cut, kilovolts to tenths of a millivolt; and places tried at a time, twice: to a 20th of it."""
 BESIDE = 1e-6
 """How far from a point without a tangent, such as that of sqrt(abs(v)) at 0, one is taken [V]."""
 
@@ -43,11 +43,15 @@ def _between(law, new, old, values, growth):
     values = [np.broadcast_to(v, shape)[far] for v in values]
     start, way = [p[far] for p in old], [f[far] - p[far] for f, p in zip(new, old)]
     promised = promised[far] + FLOOR
-    low, high = np.zeros(len(promised)), np.ones(len(promised))
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        within = np.abs(law(*(p + middle * w for p, w in zip(start, way)), *values)[0]) <= promised
-        low, high = np.where(within, middle, low), np.where(within, high, middle)
+    # Where along its way each element first gives more, in octaves from the end: places between two, all in one call.
+    near, apart, places = np.full(len(promised), -OCTAVES), OCTAVES, np.arange(1, POINTS + 1)[:, None] / POINTS
+    for _ in range(2):
+        parts = np.exp2(near + apart * places)
+        beyond = ~(np.abs(law(*(p + parts * w for p, w in zip(start, way)), *values)[0]) <= promised)
+        beyond[-1] = True
+        apart /= POINTS
+        near += apart * beyond.argmax(axis=0)
+    high = np.exp2(near + apart)
     out = [np.array(f) for f in new]
     for f, p, w in zip(out, start, way):
         f[far] = p + high * w
