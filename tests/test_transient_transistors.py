@@ -54,7 +54,7 @@ C1 out 0 50f
     ),
     "common emitter": (
         """.model q NPN(IS=1e-15 BF=120 BR=2 VAF=60 IKF=20m RB=80 RE=1 CJE=2p VJE=0.7 MJE=0.35 CJC=1.5p VJC=0.6 MJC=0.4
-+ XCJC=0.6 CJS=2p VJS=0.6 MJS=0.4 TF=0.3n XTF=2 VTF=4 ITF=30m TR=10n FC=0.5)
++ XCJC=0.6 CJS=2p VJS=0.6 MJS=0.4 TF=0.3n XTF=2 VTF=4 ITF=30m TR=10n FC=0.5 RC=8)
 Vcc vcc 0 10
 V1 in 0 SIN(0 0.5 5meg)
 Rs in x 600
@@ -71,13 +71,42 @@ CL c 0 5p
     ),
     "saturated pnp": (
         """.options temp=60
-.model q PNP(IS=2e-15 BF=80 BR=3 RB=50 CJE=2p CJC=1.5p TF=0.5n TR=20n CJS=1p)
+.model q PNP(IS=2e-15 BF=80 BR=3 RB=50 RC=20 RE=2 CJE=2p CJC=1.5p TF=0.5n TR=20n CJS=1p)
 Vcc vcc 0 5
 V1 in 0 PULSE(5 3 10n 5n 5n 40n 400n)
 Rb in b 2k
 Q1 c b vcc q area=2
 Rc c 0 1k
 CL c 0 2p
+""",
+        1e-7,
+    ),
+    "transistor with its own temperature coefficients": (
+        """.options temp=70 tnom=25
+.model q NPN(IS=1e-15 BF=100 RB=20 CJE=2p CJC=3p CJS=4p MJS=0.4 TLEVC=1 CTE=2m CTC=3m CTS=1m TVJE=2m TVJC=1.5m TVJS=1m)
+Vcc vcc 0 5
+V1 in 0 PULSE(-1 1.5 5n 5n 5n 40n 200n)
+Rb in b 5k
+Q1 c b 0 q
+Rc vcc c 2k
+""",
+        1e-7,
+    ),
+    "diode with side walls": (
+        """.options temp=60 tnom=35
+.model d D(IS=1e-14 N=1.1 RS=5 CJO=4p VJ=0.8 M=0.4 CJSW=1p PHP=0.7 MJSW=0.25 FCS=0.9 TT=20n TTT1=1m TTT2=10u TM1=0.5m)
+V1 in 0 SIN(-1 3 2meg)
+R1 in a 20k
+D1 a 0 d area=2 pj=5
+""",  # where their forward bias is linearised, ngspice's side walls jump: it stops there
+        1e-6,
+    ),
+    "diode with its own temperature coefficients": (
+        """.options temp=90 tnom=35
+.model d D(IS=1e-14 CJO=4p CJSW=1p TLEVC=1 CTA=2m CTP=3m TPB=1m TPHP=2m)
+V1 in 0 PULSE(-4 0.6 5n 5n 10n 40n 200n)
+R1 in a 2k
+D1 a 0 d pj=5
 """,
         1e-7,
     ),
@@ -215,6 +244,23 @@ def slowest_of(circuit: Circuit, theta) -> float:
     return float(-1 / poles(Newton().equilibrium(circuit, theta, circuit.input_values))[0].real)
 
 
-def test_excess_phase_is_refused():
-    with pytest.raises(NetlistError, match="PTF"):
-        Transient().simulate(read(".\n.model q NPN(TF=1n PTF=30)\nV1 c 0 1\nQ1 c c 0 q\n"), stop=1e-6)
+@pytest.mark.parametrize("bias", [-3.0, 0.2])
+def test_side_walls_in_the_time_constant(bias):
+    """CJO area (1 - v/VJ)**-M + CJSW PJ (1 - v/PHP)**-MJSW, and both at their own temperature."""
+    card = "CJO=4p VJ=0.9 M=0.4 CJSW=1p PHP=0.7 MJSW=0.2 IS=1e-20"
+    floor, wall = 8e-12 * (1 - bias / 0.9) ** -0.4, 5e-12 * (1 - bias / 0.7) ** -0.2
+    body = f"V1 a 0 {bias}\nR1 a b 10k\nD1 b 0 d area=2 pj=5\n"
+    assert slowest(f".\n.model d D({card})\n{body}") == pytest.approx(1e4 * (floor + wall), rel=1e-6)
+    floor, wall = 8e-12 * 1.1 * (1 - bias / 0.85) ** -0.4, 5e-12 * 1.05 * (1 - bias / 0.6) ** -0.2
+    hot = f".\n.options temp=77\n.model d D({card} TLEVC=1 CTA=2m CTP=1m TPB=1m TPHP=2m)\n{body}"
+    assert slowest(hot) == pytest.approx(1e4 * (floor + wall), rel=1e-6)
+
+
+@pytest.mark.parametrize(("model", "what"), [("NPN(TF=1n PTF=30)", "PTF"), ("NPN(CJE=1p TLEVC=2)", "TLEVC=2")])
+def test_what_is_refused(model, what):
+    with pytest.raises(NetlistError, match=what):
+        Transient().simulate(read(f".\n.model q {model}\nV1 c 0 1\nQ1 c c 0 q\n"), stop=1e-6)
+
+
+def test_excess_phase_of_no_transit_time_is_none():
+    Transient().simulate(read(".\n.model q NPN(PTF=30)\nV1 c 0 1\nQ1 c c 0 q\n"), stop=1e-6)

@@ -105,16 +105,19 @@ class Writer:
     theta : ndarray, shape (n_trainable,), or None
     spell, call : callable
         Name of a node, of an element -> the name to write.
+    for_reading : bool
+        Whether to write collector resistances as cards of their own: the node behind them is called ``q1#collCX``, and
+        ``.save`` knows lower case only.
     for_op : bool
-        Whether to write, where ngspice would hide an unknown, what is the same at an operating point: collector
-        resistances as cards of their own (the node behind them is called ``q1#collCX``, and ``.save`` knows lower case
-        only), inductors that are formulas as plain ones (their current gets another name).
+        Whether to write inductors that are formulas as plain ones, which is the same at an operating point: the
+        formulas' currents get other names.
     """
 
     circuit: Circuit
     theta: np.ndarray | None = None
     spell: Callable[[str], str] = str
     call: Callable[[str], str] = str
+    for_reading: bool = False
     for_op: bool = False
     _models: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, float] = field(default_factory=dict)
@@ -163,7 +166,7 @@ class Writer:
             return self._user_device(card, own)
         values = {**card.values, **{k: v for k, v in own.items() if not self._in_model(card, k)}}
         nodes, more = card.nodes, []
-        if self.for_op and (f"{card.name}#rc" in self.circuit.places) and card.letter == "q":
+        if self.for_reading and card.letter == "q" and f"{card.name}#rc" in self.circuit.places:
             group, place = self.circuit.places[f"{card.name}#rc"]
             ohms = 1.0 / float(self.circuit.groups[group].values[0][place])
             nodes, own = (f"{card.name}#collector", *nodes[1:]), {**own, "rc": 0.0}

@@ -161,7 +161,7 @@ def _diode(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if level not in (1, 3):
         raise _error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1 and 3")
     # Level 3 computes its area from w and l.
-    _check_parameters(card, "area m off ic temp dtemp thermal" + (" pj w l lm lp wm wp" if level == 1 else ""))
+    _check_parameters(card, "area m pj off ic temp dtemp thermal" + (" w l lm lp wm wp" if level == 1 else ""))
     area, m = card.values.get("area", 1.0), card.values.get("m", 1.0)
     if not area * m > 0:
         raise _error(card, f"'{card.name}' has area={area:g} m={m:g}: its junction vanishes", "write area > 0")

@@ -47,10 +47,12 @@ FORMS = {
 IN_TRANSIENTS = {
     "b": "an expression may depend on `time`",
     "c": "q = C v, unless C depends on voltages; `ic=`",
-    "d": "diffusion and depletion charge: `tt cjo vj m fc`",
+    "d": "diffusion and depletion charge: `tt cjo vj m fc`, side walls `cjsw php mjsw fcs` (with `pj=`), "
+    "their temperatures `ttt1 ttt2 tm1 tm2 tlevc cta ctp tpb tphp`",
     "j": "depletion charge of the gate: `cgs cgd pb fc`",
     "m": "Meyer's gate capacitances, overlaps, bulk depletion: `tox cgso cgdo cgbo cbd cbs cj mj cjsw mjsw pb fc`",
-    "q": "transit times and depletion charges: `tf xtf vtf itf tr cje vje mje cjc vjc mjc xcjc cjs vjs mjs fc`",
+    "q": "transit times and depletion charges: `tf xtf vtf itf tr cje vje mje cjc vjc mjc xcjc cjs vjs mjs fc`, "
+    "their temperatures `tlevc cte ctc cts tvje tvjc tvjs`",
     "k": "mutual flux of two inductors",
     "l": "flux = L i, unless L depends on currents; `ic=`",
     "i": "its waveform, unless it is an input that is given",
@@ -60,7 +62,7 @@ IN_TRANSIENTS = {
     "x": "a device of yours: its `charge=`",
 }
 """Letter -> what a card of it adds to a transient."""
-NOT_IN_TRANSIENTS = {"d": ("cjp", "cjsw", "tlevc"), "q": ("ptf", "tlevc")}
+NOT_IN_TRANSIENTS = {"q": ("ptf",)}
 """Letter -> what its model asks for over time that isn't modelled: a transient refuses what has it."""
 
 DIFFERENCES = (
@@ -76,6 +78,8 @@ DIFFERENCES = (
     "A switch within its hysteresis has the state it starts from (`on`, `off`). In ngspice its history in Newton's "
     "method decides, which is the same unless the switch acts on its own control.",
     "The corners of a `TABLE` are rounded as by ngspice's code model, a parabola over a tenth of the shorter segment.",
+    "The charge of a diode's side walls is continuous; ngspice's jumps at `fcs` times `php`, where its transient may "
+    "stop.",
     "`atan2`, `if()` and digits behind a suffix (`4k7`) are read; ngspice 39 has none of them.",
 )
 

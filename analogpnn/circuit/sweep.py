@@ -88,7 +88,7 @@ def sweep(
     order = order if twice else np.concatenate([order[:1], order])
     points = range(1, len(order), 2 if twice else 1)
     spelling = Spelling(circuit)
-    writer = Writer(circuit, theta, spelling.node, spelling.element, for_op=True)
+    writer = Writer(circuit, theta, spelling.node, spelling.element, for_reading=True, for_op=True)
     driven = {name: _pwl(inputs[order, k]) for k, name in enumerate(circuit.inputs)}
     cards: list[str] = []
     origin: dict[str, FlatCard] = {}

@@ -4,6 +4,9 @@
     reverse   TR Ir
     depletion base to emitter, base to collector (XCJC of it behind RB, the rest in front), substrate
 
+With TLEVC=1 the capacitances grow by CTE, CTC, CTS and the potentials fall by TVJE, TVJC, TVJS per kelvin above TNOM;
+with TLEVC=0 both follow silicon's band gap.
+
 Excess phase (PTF) is a delay of the transport current and not here.
 """
 
@@ -79,20 +82,24 @@ def stored(
         yield Stored(REVERSE, "base", "collector", {"tr": tr, **transport})
 
     fc = min(model.get("fc", 0.5), 0.9999)
+    slopes = {end: (model.get(f"ct{end}", 0.0), model.get(f"tvj{end}", 0.0)) for end in "ecs"}
 
-    def junction(a: str, k: str, farads: float, vj: float, mj: float, edge: float, forward: bool) -> Iterator[Stored]:
+    def junction(
+        a: str, k: str, end: str, farads: float, vj: float, mj: float, edge: float, forward: bool
+    ) -> Iterator[Stored]:
         if farads:
-            values = depletion.parameters(farads * m, vj, min(mj, 0.999), edge, celsius, tnom)
+            linear = slopes[end] if model.get("tlevc") == 1 else None
+            values = depletion.parameters(farads * m, vj, min(mj, 0.999), edge, celsius, tnom, linear)
             yield Stored(DEPLETION, *((a, k) if forward else (k, a)), values)
 
     npn = sign > 0
     vje, mje = model.get("vje", model.get("pe", 0.75)), model.get("mje", model.get("me", 0.33))
-    yield from junction("base", "emitter", model.get("cje", 0.0) * area, vje, mje, fc, npn)
+    yield from junction("base", "emitter", "e", model.get("cje", 0.0) * area, vje, mje, fc, npn)
     vjc, mjc = model.get("vjc", model.get("pc", 0.75)), model.get("mjc", model.get("mc", 0.33))
     cjc, inner = model.get("cjc", 0.0) * wide, model.get("xcjc", 1.0)
-    yield from junction("base", "collector", cjc * inner, vjc, mjc, fc, npn)
-    yield from junction("outer", "collector", cjc * (1.0 - inner), vjc, mjc, fc, npn)
+    yield from junction("base", "collector", "c", cjc * inner, vjc, mjc, fc, npn)
+    yield from junction("outer", "collector", "c", cjc * (1.0 - inner), vjc, mjc, fc, npn)
     vjs, mjs = model.get("vjs", model.get("ps", 0.75)), model.get("mjs", model.get("ms", 0.0))
     cjs = model.get("cjs", model.get("csub", model.get("ccs", 0.0))) * narrow
     at = "collector" if vertical else "base"
-    yield from junction("substrate", at, cjs, vjs, mjs, 0.0, npn == vertical)
+    yield from junction("substrate", at, "s", cjs, vjs, mjs, 0.0, npn == vertical)

@@ -95,7 +95,8 @@ MODEL = {
 SILENT = {
     "cje", "vje", "pe", "mje", "me", "tf", "xtf", "vtf", "itf", "ptf", "cjc", "vjc", "pc", "mjc", "mc", "xcjc", "tr",
     "cjs", "csub", "ccs", "vjs", "ps", "mjs", "ms", "fc", "kf", "af", "level", "vbe_max", "vbc_max", "vce_max",
-    "pd_max", "ic_max", "ib_max", "te_max", "rth0", "gap1", "gap2", "tlevc",
+    "pd_max", "ic_max", "ib_max", "te_max", "rth0", "gap1", "gap2", "tlevc", "cte", "ctc", "cts", "tvje",
+    "tvjc", "tvjs",
 }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ dq/dv = CJ (1 - FC (1 + MJ) + MJ v/VJ) / (1 - FC)**(1 + MJ)    above: the tangen
 
 from __future__ import annotations
 
+from math import inf
+
 from analogpnn.devices.device import Device
 from analogpnn.devices.silicon import REFERENCE, at_reference, at_temperature
 from analogpnn.units import KELVIN
@@ -20,7 +22,20 @@ DEPLETION = Device(
 """Between anode and cathode; the substrate junction of a bipolar transistor is the case FC = 0."""
 
 
-def parameters(cj: float, vj: float, mj: float, fc: float, celsius: float, tnom: float) -> dict[str, float]:
+SLOPES = tuple[float, float]
+"""What ``TLEVC=1`` asks for: relative change of a capacitance [1/K], fall of its junction's potential [V/K]."""
+
+
+def parameters(
+    cj: float,
+    vj: float,
+    mj: float,
+    fc: float,
+    celsius: float,
+    tnom: float,
+    slopes: SLOPES | None = None,
+    most: float = inf,
+) -> dict[str, float]:
     """Law parameters at a temperature, from those of the model at its nominal one.
 
     Parameters
@@ -31,8 +46,17 @@ def parameters(cj: float, vj: float, mj: float, fc: float, celsius: float, tnom:
         Junction potential [V], grading coefficient, where the forward bias is linearised (share of vj).
     celsius, tnom : float
         [Celsius]
+    slopes : (float, float), optional
+        For ``TLEVC=1``: CJ (1 + slopes[0] dT) and VJ - slopes[1] dT; left out, silicon's own formulas.
+    most : float
+        Where VJ at the temperature is cut off [V].
     """
-    vj, factor = _heated(vj, mj, celsius + KELVIN, tnom + KELVIN)
+    if slopes is None:
+        vj, factor = _heated(vj, mj, celsius + KELVIN, tnom + KELVIN)
+    else:
+        change = celsius - tnom
+        vj, factor = vj - slopes[1] * change, 1.0 + slopes[0] * change
+    vj = min(vj, most)
     return {
         "cj": cj * factor, "vj": vj, "mj": mj, "edge": fc * vj,
         "f1": vj * (1 - (1 - fc) ** (1 - mj)) / (1 - mj), "f2": (1 - fc) ** (1 + mj), "f3": 1 - fc * (1 + mj),

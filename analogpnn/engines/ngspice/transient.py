@@ -66,7 +66,7 @@ def simulate(
 
 def _deck(circuit, theta, values, boundary, imposed, analysis: str, options) -> Sweep:
     spelling = Spelling(circuit)
-    writer = Writer(circuit, theta, spelling.node, spelling.element)
+    writer = Writer(circuit, theta, spelling.node, spelling.element, for_reading=True)
     driven = {} if values is None else dict(zip(circuit.inputs, values.tolist()))
     cards, origin = [], {}
     for card in circuit.flat.cards:

@@ -54,8 +54,14 @@ def check_models(circuit: Circuit) -> None:
             )  # fmt: skip
         if card.model is None:
             continue
+        model = card.model.values
+        if card.letter in "dq" and model.get("tlevc", 0.0) not in (0.0, 1.0):
+            raise NetlistError(
+                f"model '{card.model.name}': there is no TLEVC={model['tlevc']:g}",
+                path=card.path, line=card.line, text=card.text, cure="0: silicon's own formulas; 1: linear ones",
+            )  # fmt: skip
         for name in NOT_IN_TRANSIENTS.get(card.letter, ()):
-            if card.model.values.get(name, 0.0) != 0.0:
+            if model.get(name, 0.0) != 0.0 and model.get("tf", 0.0) != 0.0:  # the phase is a share of TF
                 raise NetlistError(
                     f"model '{card.model.name}': what {name.upper()} asks for is not part of the transient here",
                     path=card.path, line=card.line, text=card.text,
