@@ -66,6 +66,20 @@ def test_a_start_is_taken():
     np.testing.assert_allclose(near.node_voltages, point.node_voltages, atol=1e-4)
 
 
+@pytest.mark.parametrize("sort", ["transistors", "bipolar transistors"])
+def test_a_circuit_at_rest_has_its_sources_on(sort, monkeypatch):
+    from analogpnn.engines.fast import lanes
+
+    circuit, step, steps = lattice(sort), lanes.step, []
+    monkeypatch.setattr(lanes, "step", lambda *given: steps.append(1) or step(*given))
+    point = Newton().equilibrium(circuit, None, [[0.3, -0.2]])
+    at_rest = len(steps)
+    dead = point.with_node_voltages(np.zeros_like(point.node_voltages))
+    again = Newton().equilibrium(circuit, None, [[0.3, -0.2]], start=dead)
+    np.testing.assert_allclose(again.node_voltages, point.node_voltages, atol=1e-9)
+    assert at_rest <= len(steps) - at_rest, "no more steps than from sources at 0 V"
+
+
 def test_a_failure_names_a_node_of_the_circuit():
     circuit = lattice("transistors", "B1 n7 0 I=1+v(n7)^2")  # a current that no voltage can carry
     with pytest.raises(ConvergenceError, match="sample 0, node '"):

@@ -40,10 +40,9 @@ def test_a_kernel_gives_the_law_and_its_slopes(name, load_line):
     u = np.random.default_rng(3).uniform(-1.2, 1.2, (3 * c * n, LANES))
     parameters = np.repeat([[values[p]] for p in device.parameters], n, axis=1).astype(float)
     at, slopes, constants = np.zeros_like(u), np.zeros_like(u), np.zeros((3 * n, LANES))
-    error, active = np.zeros((3, LANES)), np.array([0, 2])
+    active = np.array([0, 2])
     kernel = kernels.advance(device, load_line)
-    kernel(active, True, np.full((1, LANES), 1e-7), u, at, c * n, 0, n, n, 0, parameters,
-           np.zeros(n), slopes, constants, error)  # fmt: skip
+    kernel(active, True, 1.0, u, at, c * n, 0, n, n, 0, parameters, np.zeros(n), slopes, constants)
     shaped = u.reshape(3, c, n, LANES)
     expected = device.law(*np.moveaxis(shaped, 1, 0), *[p[:, None] for p in parameters])
     constant = expected[0] - sum(d * shaped[:, k] for k, d in enumerate(expected[1:]))
@@ -61,8 +60,7 @@ def test_the_exponential_holds_over_the_whole_range():
     kernel = kernels.advance(law, False)
     v = np.concatenate([np.linspace(-700, 708, 16 * LANES - 3), [800.0, -800.0, np.nan]]).reshape(-1, LANES)
     at, slopes, constants = np.zeros_like(v), np.zeros_like(v), np.zeros_like(v)
-    kernel(np.array([0]), True, np.zeros((1, LANES)), v, at, 16, 0, 16, 16, 0, np.zeros((1, 16)),
-           np.zeros(16), slopes, constants, np.zeros((1, LANES)))  # fmt: skip
+    kernel(np.array([0]), True, 1.0, v, at, 16, 0, 16, 16, 0, np.zeros((1, 16)), np.zeros(16), slopes, constants)
     found = slopes.ravel()
     np.testing.assert_allclose(found[:-3], np.exp(v.ravel()[:-3]), rtol=5e-16)
     assert found[-3] == np.inf and 0 <= found[-2] < 1e-300 and np.isnan(found[-1])

@@ -106,8 +106,12 @@ class Structure:
         return Block(*self.triplets, self.free, self.known_nodes, self.n + 1)
 
     @cached_property
-    def known_all(self) -> Block:
-        return Block(*self.triplets, self.known_nodes, np.arange(self.n + 1), self.n + 1)
+    def known_free(self) -> Block:
+        return Block(*self.triplets, self.known_nodes, self.free, self.n + 1)
+
+    @cached_property
+    def known_known(self) -> Block:
+        return Block(*self.triplets, self.known_nodes, self.known_nodes, self.n + 1)
 
     @cached_property
     def jacobian(self) -> Block:
@@ -205,7 +209,7 @@ class Linear:
             if g.branch is not None:
                 one = np.ones(len(g.branch))
                 values += [one, -one, one, -one]
-            if k in s.nonlinear:
+            if k in s.nonlinear or not g.names or not g.device.controls:
                 continue
             zero = [np.zeros(len(g.names))] * len(g.device.controls)
             slopes = g.device.law(*zero, *parameters[k])[1:]
@@ -233,36 +237,40 @@ class Linear:
         """Free rows, known columns."""
         return self.structure.free_known.sparse(self.values)
 
-    @cached_property
-    def known_rows(self) -> sp.csc_matrix:
-        """Known rows, all columns."""
-        return self.structure.known_all.sparse(self.values)
+    def leaving(self, x_free: np.ndarray, known: np.ndarray) -> np.ndarray | float:
+        """Currents that leave each held node through linear elements (B, n_known), its own source left out [A]."""
+        s, total = self.structure, 0.0
+        for block, x in ((s.known_free, x_free), (s.known_known, known)):
+            if block.n_entries:
+                total = total + (block.sparse(self.values) @ x.T).T
+        return total
 
 
 def right_hand_side(s: Structure, parameters, currents, voltages, batch: tuple[int, ...]) -> np.ndarray:
-    """b over all unknowns, shape (*batch, n + 1): constants, sources, injected currents, clamp voltages."""
+    """b over all unknowns, shape (*batch, n + 1): constants, sources, injected currents, clamp voltages. Read only."""
     circuit, ground = s.circuit, s.circuit.n_unknowns
-    b = np.zeros((*batch, s.n + 1))
+    parts = []
     for k in s.affine:
         g = circuit.groups[k]
         if g.device in (linear.RESISTOR, linear.CAPACITOR, linear.INDUCTOR):
             continue
-        zero = [np.zeros(len(g.names))] * len(g.device.controls)
         if s.is_held(k):
             continue  # their voltages are known, and their currents come from the nodes they hold
+        zero = [np.zeros(len(g.names))] * len(g.device.controls)
         constant = g.device.law(*zero, *parameters[k])[0]
-        if not np.any(constant):
-            continue
-        for r, sign in _rows(g):
-            _add(b, r, -sign * constant)
+        if np.any(constant):
+            parts += [(r, -sign * constant) for r, sign in _rows(g)]
     if currents is not None:
         a, c = circuit.output_numbers
-        _add(b, a, currents)
-        _add(b, c, -np.asarray(currents))
+        parts += [(a, np.asarray(currents)), (c, -np.asarray(currents))]
+    alike = voltages is None and all(np.ndim(values) == 1 for _, values in parts)
+    b = np.zeros((s.n + 1,) if alike else (*batch, s.n + 1))
+    for r, values in parts:
+        _add(b, r, values)
     if voltages is not None:
         b[..., ground + 1 :] = voltages
     b[..., ground] = 0.0
-    return b
+    return np.broadcast_to(b, (*batch, s.n + 1))
 
 
 def _add(b, rows, values):

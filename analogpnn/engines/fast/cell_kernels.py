@@ -3,7 +3,8 @@
 What a Newton step knows of a cell of k inner nodes v and f outer nodes x is the upper triangle of its eliminated
 equations, v_i = r_i - sum over j > i of U_ij v_j - sum of U_ix x, and where its laws were linearised. With new x the
 kernel reads v backwards, limits the controls, evaluates the laws, eliminates anew, and adds what is left of the cell
-to the equations of its outer nodes. Nothing but the two is written to memory.
+to the equations of its outer nodes. Nothing but the two is written to memory. How far the controls moved is measured
+beforehand: samples that have converged need no new tangents, the costliest part.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from analogpnn.engines.fast.vector import Rows
 _MAKERS = kernels.MAKERS + kernels.sources(sys.modules[__name__])
 _LONG = ir.IntType(64)
 _FUSED = ("contract",)
+STRIP = 16
+"""Cells after which it is asked whether all eight samples have moved too far, and no more need be measured."""
 
 
 def literal(kind: Kind) -> tuple[int, int, int, list[tuple]]:
@@ -56,8 +59,27 @@ assemble = cell_kernels.assemble(KIND)
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def advance(active, begin, tolerance, y, n_y, held, n_held, state, n, reads, writes, helds, entries, parameters,
-            resistance, matrix, n_entries, right, error):
+def measure(active, tolerance, y, n_y, held, n_held, state, n, reads, helds, error):
+    u = np.empty(({slots}, {lanes}))
+    at = np.empty(({slots}, {lanes}))
+    for k in range(len(active)):
+        b = active[k]
+        for first in range(0, n, {strip}):
+            for e in range(first, min(first + {strip}, n)):
+                row = (b * n + e) * {width}
+                vector.copy_rows(at, state, 0, row, {slots})
+                back(u, state, y, held, reads, helds, row, e, b * n_y, b * n_held)
+                vector.moved(error, u, at, tolerance, b, 0, {slots})
+            far = True
+            for s in range({lanes}):
+                far = far and error[b, s] > tolerance[0, s]
+            if far:
+                break
+
+
+@njit(error_model="numpy", nogil=True, cache=True)
+def advance(active, begin, slack, y, n_y, held, n_held, state, n, reads, writes, helds, entries, parameters,
+            resistance, matrix, n_entries, right):
     u = np.empty(({slots}, {lanes}))
     at = np.empty(({slots}, {lanes}))
     for k in range(len(active)):
@@ -67,8 +89,6 @@ def advance(active, begin, tolerance, y, n_y, held, n_held, state, n, reads, wri
             vector.copy_rows(at, state, 0, row, {slots})
             if not begin:
                 back(u, state, y, held, reads, helds, row, e, b * n_y, b * n_held)
-                for c in range({slots}):
-                    vector.moved(error, u, at, tolerance, c, b)
 {limits}
             assemble(state, at, parameters, held, writes, helds, entries, matrix, right, row, e, b * n_y, b * n_held,
                      b * n_entries)
@@ -110,13 +130,14 @@ def text(kind: Kind, load_line: bool) -> str:
         parameter += len(names)
     return _TEXT.format(
         names=" and ".join(sorted({p.device.name for p in kind.parts})), kind=literal(kind), slots=kind.slots,
-        width=kind.width, inside=kind.inside, lanes=vector.LANES, limits="\n".join(" " * 16 + line for line in limits),
+        width=kind.width, inside=kind.inside, lanes=vector.LANES, strip=STRIP,
+        limits="\n".join(" " * 16 + line for line in limits),
     )  # fmt: skip
 
 
 @cache
 def kernel(kind: Kind, load_line: bool):
-    """The compiled module of a kind of cell, with `advance` and `collect`, or None where a law has no vector code."""
+    """The compiled module of a kind of cell: `measure`, `advance`, `collect`. None where a law has no vector code."""
     laws = [kernels.fingerprint(p.device) + str((p.positive, p.negative, p.controls)) for p in kind.parts]
     key = "\n".join([_MAKERS, *laws, str((kind.inside, kind.outer, kind.held, load_line))])
     return kernels.kept(f"cell_{hashlib.sha256(key.encode()).hexdigest()[:24]}", lambda: text(kind, load_line))

@@ -37,7 +37,7 @@ class Celled:
         ----------
         b : ndarray, shape (B, n + 1), right-hand sides of all equations
         known : ndarray, shape (B, n_known)
-        start : ndarray, shape (B, n + 1), unknowns to start from, or None for zero controls
+        start : ndarray, shape (B, n + 1), unknowns to start from, or None for a circuit at rest
         """
         from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
 
@@ -46,11 +46,13 @@ class Celled:
         if self.linear.to_known.nnz:
             right = right - (self.linear.to_known @ known.T).T
         known_controls = (p.read_known @ known.T).T
-        controls = np.zeros_like(known_controls)
+        controls = known_controls
         if start is not None and p.n_in:
             controls = (p.read_free @ start[:, s.free].T).T + known_controls
         cells = Cells(self, known, start)
-        return settle(self.rest, self.laws, (right, known_controls), controls, max_steps, cells=cells)
+        return settle(
+            self.rest, self.laws, (right, known_controls), controls, max_steps, cells=cells, rest=start is None
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +101,19 @@ class Cells:
                 _begin(state.reshape(blocks, len(f), f.kind.width, lanes.LANES), f, x, whole.circuit.n_unknowns)
             self._families.append((f, kernel, tables, state, parameters, _resistance(system, f)))
 
-    def advance(self, active, begin, y, matrix, right, error, tolerance) -> None:
+    def measure(self, active, y, error, tolerance) -> None:
+        """Raise `error` to how far the cells' controls are from where their laws were linearised."""
+        for f, kernel, t, state, _, _ in self._families:
+            kernel.measure(
+                active, tolerance, y, self._n_y, self._held, self._n_held, state, len(f), t.reads, t.helds, error
+            )
+
+    def advance(self, active, begin, slack, y, matrix, right) -> None:
         """Read controls from y (unless they begin), limit, linearise, eliminate, and add to the equations."""
-        allowed = np.full((1, y.shape[1]), tolerance)
         for f, kernel, t, state, parameters, resistance in self._families:
             kernel.advance(
-                active, begin, allowed, y, self._n_y, self._held, self._n_held, state, len(f), t.reads, t.writes,
-                t.helds, t.entries, parameters, resistance, matrix, self._n_entries, right, error,
+                active, begin, slack, y, self._n_y, self._held, self._n_held, state, len(f), t.reads, t.writes, t.helds,
+                t.entries, parameters, resistance, matrix, self._n_entries, right,
             )  # fmt: skip
 
     def collect(self, active, fresh, y, x) -> None:

@@ -120,8 +120,9 @@ class Condensed:
     def parameters(self, whole: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
         """Law parameters of what is left, from those of the whole circuit."""
         counts = [len(g.names) for g in self.whole.circuit.groups]
+        none = np.zeros(0)
         return [
-            values if len(places) == n else [np.broadcast_to(v, n)[places] for v in values]
+            values if len(places) == n else [np.broadcast_to(v, n)[places] if len(places) else none for v in values]
             for values, places, n in zip(whole, self.kept, counts)
         ]
 

@@ -1,8 +1,9 @@
 """Newton's method on all free unknowns in lanes: eight samples a vector, laws compiled, blocks shared out to cores.
 
 One step is two compiled passes over a block of eight samples, all in one cache: `lanes.step` assembles, factors, solves
-and reads the controls; each law's `kernels.advance` limits them and linearises anew. A block goes on until its last
-sample has converged; a sample's answer is that of the step at which it converged, whoever shares its block.
+and measures how far the controls moved; each law's `kernels.advance` limits them and linearises anew. A block goes on
+until its last sample has converged; a sample's answer is that of the step at which it converged, whoever shares its
+block.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ _NOTHING = np.zeros((0, 0, LANES))
 
 
 def settle(
-    system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int, tolerance: float = TOLERANCE, cells=None
-):
+    system: Batched, laws: Laws, state, start: np.ndarray, max_steps: int, tolerance: float = TOLERANCE, cells=None,
+    rest: bool = False,
+):  # fmt: skip
     """As `iteration.iterate`, for laws whose parameters are the same for all samples.
 
     Parameters
@@ -44,15 +46,15 @@ def settle(
     u = slots.spread(laid_out(start))
     fixed = slots.spread(laid_out(known)) if system.ports.read_known.nnz else _NOTHING
     right = np.take(laid_out(b), plan.pattern.rows, axis=1)
-    at = np.empty_like(u)
+    at = np.zeros_like(u)
     slopes = np.empty_like(u)
     constants = np.empty((blocks, slots.n_elements, LANES))
     error = np.zeros((blocks, LANES))
-    y = np.empty_like(right)
+    y = np.zeros_like(right)
     x = np.full((blocks, LANES, system.linear_size if cells is None else cells.n_free), np.nan)
     done = np.zeros((blocks, LANES), dtype=bool)
     arrays = u, at, slopes, constants
-    advances = [_advance(laws, k, system, slots, tolerance, arrays, error) for k in range(len(laws.groups))]
+    advances = [_advance(laws, k, system, slots, arrays) for k in range(len(laws.groups))]
     matrix, total = _NOTHING, right
     checking = list(plan.checking)
     if cells is not None:
@@ -60,26 +62,28 @@ def settle(
         checking[2] = cells.places[plan.pattern.columns]
     given = system.base, _rows(matrix), _rows(total), _rows(constants), _rows(slopes)
     found = _rows(y)
-    targets = found, _rows(u), _rows(fixed)
-    ends = _rows(at), found, x, done
+    allowed = np.full((1, LANES), tolerance)
+    targets = found, _rows(u), _rows(fixed), _rows(at), allowed, error
+    ends = _rows(u), found, x, done
 
-    def advance(active, begin: bool) -> None:
+    def advance(active, begin: bool, slack: float) -> None:
         for each in advances:
-            each(active, begin)
+            each(active, begin, slack)
         if cells is not None:
             lanes.reset(active, plan.pattern.n, system.base, _rows(right), given[1], given[2])
-            cells.advance(active, begin, found, given[1], given[2], error, tolerance)
+            cells.advance(active, begin, slack, found, given[1], given[2])
 
     @np.errstate(all="ignore")
     def run(first: int, last: int) -> None:
         active = np.arange(first, last)
-        advance(active, True)
+        begin, slack = not rest, np.inf if rest else 1.0
         for _ in range(max_steps):
+            advance(active, begin, slack)
             step: tuple = (*plan.arguments, active, *given, *targets)
             lanes.step(*step)
-            error[active] = 0.0
-            advance(active, False)
-            far = error[active]
+            if cells is not None:
+                cells.measure(active, found, error, allowed)
+            begin, slack, far = False, 1.0, error[active]
             if np.isfinite(far).all() and not (far <= tolerance).any():
                 continue
             before = done[active]
@@ -104,7 +108,7 @@ def laid_out(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.swapaxes(values.reshape(len(values) // LANES, LANES, values.shape[1]), 1, 2))
 
 
-def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float, arrays: tuple, error: np.ndarray):
+def _advance(laws: Laws, k: int, system: Batched, slots, arrays: tuple):
     """What takes group k from new controls to its next tangent: a compiled kernel, or NumPy for a few elements.
 
     Parameters
@@ -119,15 +123,14 @@ def _advance(laws: Laws, k: int, system: Batched, slots, tolerance: float, array
     kernel = kernels.advance(device, seen is not None) if n >= WORTH else None
     if kernel is None:
         columns = [v[:, None] for v in values], None if seen is None else seen[:, None]
-        return partial(_by_numpy, device, *columns, slot, n, element, tolerance, arrays, error)
-    allowed = np.full((1, LANES), tolerance)
+        return partial(_by_numpy, device, *columns, slot, n, element, arrays)
     parameters = np.array(values, dtype=float).reshape(len(values), n)
     resistance = np.zeros(n) if seen is None else seen
 
     u, at, slopes, constants = (_rows(a) for a in arrays)
-    before = allowed, u, at, arrays[0].shape[1], slot, n, arrays[3].shape[1], element
-    after = parameters, resistance, slopes, constants, error
-    return lambda active, begin: kernel(active, begin, *before, *after)
+    before = u, at, arrays[0].shape[1], slot, n, arrays[3].shape[1], element
+    after = parameters, resistance, slopes, constants
+    return lambda active, begin, slack: kernel(active, begin, slack, *before, *after)
 
 
 def _rows(a: np.ndarray) -> np.ndarray:
@@ -136,17 +139,12 @@ def _rows(a: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _by_numpy(device, values, seen, slot, n, element, tolerance, arrays, error, active, begin):
+def _by_numpy(device, values, seen, slot, n, element, arrays, active, begin, slack):
     u, at, slopes, constants = arrays
     span = [slice(slot + c * n, slot + (c + 1) * n) for c in range(len(device.controls))]
     fresh = [u[active, s] for s in span]
     if not begin:
-        past = [at[active, s] for s in span]
-        worst = error[active]
-        for f, p in zip(fresh, past):
-            worst = np.maximum(worst, (np.abs(f - p) - tolerance * np.abs(f)).max(axis=1))
-        error[active] = np.where(np.isnan(worst), np.inf, worst)
-        fresh = limit(device, fresh, past, values, seen)
+        fresh = limit(device, fresh, [at[active, s] for s in span], values, seen, slack)
     value, *d = device.law(*fresh, *values)
     for slope, f, s in zip(d, fresh, span):
         at[active, s], slopes[active, s] = f, slope

@@ -14,7 +14,9 @@ TOLERANCE = 1e-7
 """Agreement of controls, relative and in volts; the step that finds it leaves its square over 2 nVt, 1e-13 V."""
 
 
-def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.0, tolerance=TOLERANCE):
+def iterate(
+    system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.0, tolerance=TOLERANCE, rest: bool = False
+):
     """Iterate until every sample has converged or `max_steps` are used.
 
     Parameters
@@ -23,6 +25,9 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.
     state : what ``system.begin`` returned, for the whole batch
     start : ndarray, shape (B, n_in)
         Port voltages to begin at.
+    rest : bool
+        They are those of a circuit at rest: free unknowns at 0 V, held nodes at their voltages. The first tangents are
+        then taken there, junctions alone being limited, as on a step from zero volts.
     cap : float
         Largest change of a control per step [V]; 0 for none beyond the devices' own limits.
     tolerance : float
@@ -37,6 +42,9 @@ def iterate(system, laws: Laws, state, start: np.ndarray, max_steps: int, cap=0.
     x = np.full((batch, system.linear_size), np.nan)
     controls = np.array(start)
     at = laws.element_controls(start)
+    if rest:
+        with np.errstate(all="ignore"):
+            at = laws.limit(at, [[np.zeros_like(c) for c in controls] for controls in at], system.resistance, np.inf)
     used = 0
     for step in range(1, max_steps + 1):
         used = step

@@ -1,7 +1,7 @@
 """Compiled element kernels, generated from a device's one law.
 
-One pass over the elements of a group does what a Newton step needs: how far the controls moved, where the limiter lets
-them go, and the law's tangent there. NumPy needs some forty passes over memory for the same. A kernel's text is kept in
+One pass over the elements of a group does what a Newton step needs: where the limiter lets the controls go, and the
+law's tangent there. NumPy needs some forty passes over memory for the same. A kernel's text is kept in
 a folder of the user's, so that the compiler's work is kept between processes.
 """
 
@@ -34,8 +34,8 @@ law = program.compile_law(CODE, {results}, {n_controls})
 
 
 @njit(error_model="numpy", nogil=True, cache=True)
-def advance(active, begin, tolerance, u, at, n_slots, slot, n, n_elements, element, parameters, resistance,
-            slopes, constants, error):
+def advance(active, begin, slack, u, at, n_slots, slot, n, n_elements, element, parameters, resistance, slopes,
+            constants):
     for k in range(len(active)):
         b = active[k]
         first = b * n_slots + slot
@@ -44,8 +44,6 @@ def advance(active, begin, tolerance, u, at, n_slots, slot, n, n_elements, eleme
                 for c in range({n_controls}):
                     vector.copy(at, u, first + c * n + e)
             else:
-                for c in range({n_controls}):
-                    vector.moved(error, u, at, tolerance, first + c * n + e, b)
 {limits}
             law(at, parameters, slopes, constants, first, n, e, b * n_elements + element + e)
 '''
@@ -85,7 +83,8 @@ def limiter(device: Device, c: int, row: str, values: dict[str, str], load_line:
     """
     junction = next((j for j in device.junctions if j.control == c), None)
     if junction is None:
-        return [f"vector.within(at, u, {device.step!r}, {row})" if device.step else f"vector.copy(at, u, {row})"]
+        step = f"vector.within(at, u, {device.step!r} * slack, {row})"
+        return [step if device.step else f"vector.copy(at, u, {row})"]
     saturation, slope = values[junction.saturation], values[junction.slope]
     sign = f"{values[junction.sign]} * " if junction.sign else ""
     how, more = ("on_load_line", f", resistance{seen}") if load_line else ("logarithmic", "")
@@ -119,7 +118,7 @@ def advance(device: Device, load_line: bool) -> Callable | None:
     """The compiled kernel of a device, or None where its law has no vector code.
 
     Its arrays have rows of eight samples: slot ``s`` of block ``b`` of `u`, `at`, `slopes` is row ``b n_slots + s``,
-    element ``e`` of `constants` row ``b n_elements + e``, and `error` has one row a block.
+    element ``e`` of `constants` row ``b n_elements + e``. `slack` times a device's step is how far its controls may go.
     """
     key = "\n".join([MAKERS, fingerprint(device), str(load_line)])
     module = kept(f"law_{hashlib.sha256(key.encode()).hexdigest()[:24]}", lambda: text(device, load_line))

@@ -122,9 +122,11 @@ def _solve_range(
 def step(
     symmetric, n, lp, li, rp, rk, rt, gp, gs, gl, cp, ci, entries, entry_pointers, entry_slots, entry_signs,
     row_pointers, row_elements, row_signs, element, upper, lower, sign, n_elements, active, base, matrix, right,
-    constants, slopes, y, u, fixed
+    constants, slopes, y, u, fixed, at, tolerance, error
 ):  # fmt: skip
     """One linear step of the blocks in `active`: y solves the linearised equations, u are its controls.
+
+    `error` is how far they are from where the laws were linearised; what they are, times `tolerance`, is let pass.
 
     The matrix is `base`, or the block's own rows of `matrix` where that is given, and the slopes.
 
@@ -157,6 +159,9 @@ def step(
         if len(fixed):
             v.add_rows(u, fixed, b * n_slots, b * n_slots, n_slots)
         v.copy_rows(y, x, b * n, 0, n)
+        for s in range(LANES):
+            error[b, s] = 0.0
+        v.moved(error, u, at, tolerance, b, b * n_slots, n_slots)
 
 
 @_compiled
@@ -173,9 +178,9 @@ def reset(active, n, base, right, matrix, total):
 @_compiled
 def collect(
     symmetric, n, columns, cp, ci, row_pointers, row_elements, row_signs, element, n_elements, active, error, tolerance,
-    base, matrix, right, constants, slopes, at, y, x, done
+    base, matrix, right, constants, slopes, u, y, x, done
 ):  # fmt: skip
-    """Keep the solutions of lanes that have just converged.
+    """Keep the solutions of lanes that have just converged: before their laws are linearised anew.
 
     Without pivoting, unsymmetric elimination can go wrong without a word: there a solution must satisfy its equations,
     or its error is set to infinity.
@@ -196,7 +201,7 @@ def collect(
                     i[e, s] = constants[b * n_elements + e, s]
             for t in range(n_slots):
                 for s in range(LANES):
-                    i[element[t], s] += slopes[b * n_slots + t, s] * at[b * n_slots + t, s]
+                    i[element[t], s] += slopes[b * n_slots + t, s] * u[b * n_slots + t, s]
             for e in range(n_elements):
                 for s in range(LANES):
                     size[e, s] = abs(i[e, s])

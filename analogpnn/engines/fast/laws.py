@@ -83,14 +83,16 @@ class Laws:
             parts += per_row * (2 if g.branch is None else 1)
         return np.concatenate(parts)
 
-    def limit(self, new: list[list[np.ndarray]], old: list[list[np.ndarray]], resistance: np.ndarray | None):
+    def limit(self, new: list[list[np.ndarray]], old: list[list[np.ndarray]], resistance: np.ndarray | None, slack=1.0):
         """Where to linearise next; `resistance` (n_out,) as seen from square ports, if it is known."""
         seen = [None if resistance is None else resistance[out] for _, _, out, _ in self.ports.slots]
         each = zip(self.groups, new, old, self.parameters, seen)
-        return [limit(g.device, fresh, past, values, r) for g, fresh, past, values, r in each]
+        return [limit(g.device, fresh, past, values, r, slack) for g, fresh, past, values, r in each]
 
 
-def limit(device: Device, new: list[np.ndarray], old: list[np.ndarray], values: list, resistance) -> list[np.ndarray]:
+def limit(
+    device: Device, new: list[np.ndarray], old: list[np.ndarray], values: list, resistance, slack: float = 1.0
+) -> list[np.ndarray]:
     """Where to linearise the elements of one law next.
 
     Parameters
@@ -99,11 +101,13 @@ def limit(device: Device, new: list[np.ndarray], old: list[np.ndarray], values: 
     new, old : one array for each control
     values : law parameters, and
     resistance : that seen by each element or None, broadcast against the controls
+    slack : float
+        Times the device's own largest step.
     """
     out = list(new)
     if device.step:
         # Growing with the voltage itself, so that a node that floats on gmin reaches its kilovolts.
-        reach = [np.maximum(device.step, 2 * np.abs(p)) for p in old]
+        reach = [np.maximum(device.step * slack, 2 * np.abs(p)) for p in old]
         out = [p + np.clip(f - p, -r, r) for f, p, r in zip(new, old, reach)]
     names = list(device.parameters)
     for j in device.junctions:

@@ -87,12 +87,13 @@ class Solver:
                 u = (self.ports.read_free @ x_free.T).T + self.known_controls(known)
                 tangent = self.laws.tangent(self.laws.element_controls(u))
                 injected = tangent.offset + self.laws.times(tangent, u)
-        x = np.zeros((batch, s.n + 1))
+        x = np.empty((batch, s.n + 1))
+        x[:, self.circuit.n_unknowns] = 0.0
         x[:, s.free] = x_free
         x[:, s.known_nodes] = known
         if len(s.known_nodes):
             # Kirchhoff's law at the held nodes gives the current of the sources that hold them.
-            leaving = (self.linear.known_rows @ x.T).T - b[:, s.known_nodes]
+            leaving = self.linear.leaving(x_free, known) - b[:, s.known_nodes]
             if injected is not None:
                 leaving += (self.ports.inject_known @ injected.T).T
             x[:, s.known_branches] = -leaving * s.known_signs
@@ -135,16 +136,16 @@ class Solver:
             x, done = self.system.settle(b, known, start, max_steps)
         else:
             b_free, known_controls = self.free_right(b, known), self.known_controls(known)
-            controls = np.zeros_like(known_controls)
+            rest, controls = start is None, known_controls
             if start is not None:
                 controls = (self.ports.read_free @ start[:, s.free].T).T + known_controls
             state = self.system.begin(b_free, known_controls)
             if isinstance(self.system, Batched):
                 from analogpnn.engines.fast.fused import settle  # numba loads only where it is used
 
-                x, done = settle(self.system, self.laws, state, controls, max_steps)
+                x, done = settle(self.system, self.laws, state, controls, max_steps, rest=rest)
             else:
-                x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps)
+                x, done, _, _ = iterate(self.system, self.laws, state, controls, max_steps, rest=rest)
         if not done.all():
             hard = np.flatnonzero(~done)
             x[hard] = self._continuation(

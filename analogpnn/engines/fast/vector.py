@@ -199,18 +199,21 @@ copy = _kernel(2, 1, _copy)
 
 def _moved(b, arrays, numbers):
     error, fresh, past, tolerance = arrays
-    row, element = numbers
-    f = fresh[row]
-    size = whole(b, "fabs", f)
-    gap = whole(b, "fabs", b.fsub(f, past[row]))
-    gap = b.fsub(gap, b.fmul(size, tolerance[ir.Constant(_LONG, 0)]))
-    worst = error[element]
-    # A gap that is no number is kept: nothing is smaller than it.
-    error[element] = b.select(b.fcmp_unordered(">", gap, worst), gap, worst)
+    element, first, count = numbers
+    allowed = tolerance[ir.Constant(_LONG, 0)]
+    worst = cgutils.alloca_once_value(b, error[element])
+    with cgutils.for_range(b, count, intp=_LONG) as loop:
+        row = b.add(first, loop.index)
+        f = fresh[row]
+        gap = whole(b, "fabs", b.fsub(f, past[row]))
+        gap = b.fsub(gap, b.fmul(whole(b, "fabs", f), allowed))
+        # A gap that is no number is kept: nothing is smaller than it.
+        b.store(b.select(b.fcmp_unordered(">", gap, b.load(worst)), gap, b.load(worst)), worst)
+    error[element] = b.load(worst)
 
 
-moved = _kernel(4, 2, _moved)
-"""error[element] = max(error[element], |fresh[row] - past[row]| - tolerance[0] |fresh[row]|)."""
+moved = _kernel(4, 3, _moved)
+"""error[element] = max(error[element], |fresh[i] - past[i]| - tolerance[0] |fresh[i]|), first <= i < first + count."""
 
 
 @intrinsic

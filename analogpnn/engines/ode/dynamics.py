@@ -49,7 +49,7 @@ class Dynamics:
         self.laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 0.0))
         self.unit_laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 1.0))
         resistive = self.skeleton.linear(self.parameters, 0.0)
-        self.known_rows = resistive.known_rows
+        self.leaving = resistive.leaving
         self.known_capacitance = self.capacitance[own.known_nodes]
         self.known_feed = self.feed[own.known_nodes]
         self._levels: OrderedDict[float, Level] = OrderedDict()
@@ -176,7 +176,7 @@ class Dynamics:
             b = self.static(times, rows)[:, own.known_nodes]
             if self.known_feed.nnz:
                 b = b + (self.known_feed @ self.sources.at(times, rows).T).T
-            leaving = (self.known_rows @ x.T).T - b
+            leaving = self.leaving(x[:, self.free], x[:, own.known_nodes]) - b
             if self.known_capacitance.nnz:
                 leaving += (self.known_capacitance @ k.T).T
             if injected is not None and self.skeleton.ports.inject_known.nnz:
