@@ -179,7 +179,7 @@ class BlockMean(_Linear):
         so that a small nudge meets no difference of large numbers; where the weights add up to zero, as in every
         contrastive rule, the first term is left out, and at held nodes (du = 0) one product remains.
         """
-        from analogpnn.circuit.block_moments import moments  # imported on use: it compiles
+        from analogpnn.circuit.block_moments import gather, moments  # imported on use: it compiles
 
         points = _merged(terms)
         first = points[0][1]
@@ -204,12 +204,13 @@ class BlockMean(_Linear):
             both = min(len(left), len(right))  # a held layer has one factor: its neighbour's others meet zeros
             left, right = left[:both].reshape(-1, block.shape[0]), right[:both].reshape(-1, block.shape[1])
             parts.append(Part(n, left, right, rows, columns))
-        single = [np.zeros(0)]
+        single, at = np.empty(len(blocks.currents_at)), 0
         for c in blocks.currents:
             nodes, scale = c.learning
             if len(nodes):  # the source runs from ground to the node
-                single.append(-scale * found[c.layer][1][0].sum(axis=0, dtype=float)[nodes])
-        return cls(circuit, 1.0, tuple(parts), np.concatenate(single), blocks.currents_at)
+                gather(found[c.layer][1][0], nodes, scale, single[at : at + len(nodes)])
+                at += len(nodes)
+        return cls(circuit, 1.0, tuple(parts), single, blocks.currents_at)
 
 
 def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None]:

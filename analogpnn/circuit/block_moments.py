@@ -27,6 +27,16 @@ def delivered(total, current, voltage):
 
 
 @njit(**OPTIONS)
+def gather(each, nodes, scale, out):
+    """``out_i = -scale_i sum_b each_b,nodes_i``, in double precision; `each` is (B, n)."""
+    for i in range(len(nodes)):
+        total = 0.0
+        for s in range(len(each)):
+            total += each[s, nodes[i]]
+        out[i] = -scale[i] * total
+
+
+@njit(**OPTIONS)
 def moments(states, weights, total):
     r"""Of states :math:`u_k = u + \delta_k` of a layer with weights :math:`a_k`, ``total`` the sum of all weights.
 

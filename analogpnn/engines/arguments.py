@@ -43,9 +43,11 @@ def prepare_drive(
     known: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Boundary, tuple[int, ...]]:
     """The same of inputs and boundary alone; `front` is theta's batch shape, `known` are inputs that were checked."""
-    if known is None or inputs is not known:
-        known = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
-    shapes = [front, known.shape[:-1]]
+    if isinstance(inputs, np.ndarray) and inputs is known:
+        drive = inputs
+    else:
+        drive = _array("inputs", circuit.input_values if inputs is None else inputs, circuit.n_inputs, "inputs")
+    shapes = [front, drive.shape[:-1]]
     if not isinstance(boundary, Free):
         if not circuit.n_outputs:
             raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
@@ -61,7 +63,7 @@ def prepare_drive(
         batch = different.pop() if len(different) == 1 else np.broadcast_shapes(*shapes)
     except ValueError:
         raise ExperimentError(f"batch shapes {shapes} of theta, inputs and boundary don't broadcast") from None
-    return known, boundary, batch
+    return drive, boundary, batch
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:

@@ -133,8 +133,6 @@ class _Ready:
 
     Attributes
     ----------
-    joined : list of list of (int, ndarray)
-        For each free layer its free neighbours, and the conductances to them (n_neighbour, n).
     inverse : list of ndarray
         1 / conductance seen by the nodes of each free layer [ohm].
     colours : list of list of int
@@ -155,17 +153,25 @@ class _Ready:
                     f"all conductances at node '{node}' are zero: its voltage is anything",
                     path=circuit.path, cure="give them a lower bound above zero",
                 )  # fmt: skip
-        self.joined: list[list[tuple[int, np.ndarray]]] = [[] for _ in blocks.free]
-        for b, w in zip(blocks.blocks, known.matrices):
-            if b.lower >= first:
-                self.joined[b.upper - first].append((b.lower - first, w))
-                self.joined[b.lower - first].append((b.upper - first, w.T))
         self.colours = [[k - first for k in colour] for colour in blocks.colours]
+        self._free = [(b.lower - first, b.upper - first, w) for b, w in zip(blocks.blocks, known.matrices)]
+
+    @cached_property
+    def joined(self) -> list[list[tuple[int, np.ndarray]]]:
+        """For each free layer its free neighbours, and the conductances to them (n_neighbour, n)."""
+        found: list[list[tuple[int, np.ndarray]]] = [[] for _ in self.totals]
+        for lower, upper, w in self._free:
+            if lower >= 0:
+                found[upper].append((lower, w))
+                found[lower].append((upper, w.T))
+        return found
 
     @cached_property
     def upward(self) -> np.ndarray:
         """Between two free layers, conductances (n_second, n_first), contiguous."""
-        return np.ascontiguousarray(self.joined[self.colours[1][0]][0][1].T)
+        (second,) = self.colours[1]
+        ((lower, w),) = ((lower, w) for lower, _, w in self._free if lower >= 0)
+        return np.ascontiguousarray(w if lower == second else w.T)
 
 
 class _Sweep:
@@ -173,7 +179,7 @@ class _Sweep:
 
     def __init__(self, circuit, blocks: Blocks, ready: _Ready, feed: Feed, boundary, batch, inputs, samples, kind):
         self.circuit, self.blocks, self.ready = circuit, blocks, ready
-        self.joined, self.inverse, self.totals, self.colours = ready.joined, ready.inverse, ready.totals, ready.colours
+        self.inverse, self.totals, self.colours = ready.inverse, ready.totals, ready.colours
         self.fixed = list(feed.fixed)
         if isinstance(boundary, Inject):
             self._inject(boundary, batch, samples, kind)
@@ -205,7 +211,7 @@ class _Sweep:
 
     def _update(self, k: int, states: list[np.ndarray]) -> np.ndarray:
         into = self.fixed[k]
-        for other, w in self.joined[k]:
+        for other, w in self.ready.joined[k]:
             into = into + states[other] @ w
         if self.junctions[k] is not None:
             junctions, rails = self.junctions[k]

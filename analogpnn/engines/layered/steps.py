@@ -41,36 +41,26 @@ def descend_doubled(w, left, right, columns, rate, low, high):
             a, b = w[i, start:stop], w[i + m // 2, start:stop]
             if _some(left, i):
                 _combine(change, rate, left, i, right, start, stop)
-                moved += int(_move_two(a, b, own, change, w.dtype.type(1), low, high))
+                moved += _move_two(a, b, own, change, w.dtype.type(1), low, high)
             else:
-                moved += int(_shift_two(a, b, own, low, high))
+                moved += _shift_two(a, b, own, low, high)
         column_sums[start:stop] = own[CHUNK : CHUNK + stop - start]
     return column_sums, moved
 
 
 @njit(**OPTIONS)
 def descend_narrow(w, left, right, rows, columns, rate, low, high):
-    """The same for a crossbar of few columns, column by column."""
+    """The same for a crossbar of few columns, column by column, each copied out and back."""
     m, n = w.shape
-    none, one = w.dtype.type(0), w.dtype.type(1)
-    row_sums, column_sums, moved = np.zeros(m, w.dtype), np.zeros(n, w.dtype), 0
-    own, change = np.zeros(m, w.dtype), np.empty(m, w.dtype)
-    for i in range(len(rows)):
-        own[i] = rate * rows[i]
+    row_sums, column_sums, moved = np.zeros(m, w.dtype), np.empty(n, w.dtype), 0
+    own, change, column = rate * rows, np.empty(m, w.dtype), np.empty(m, w.dtype)
     for j in range(n):
         _combine(change, rate, right, j, left, 0, m)
-        shift = rate * columns[j]
-        by, count = none, none
         for i in range(m):
-            old = w[i, j]
-            v = old + ((own[i] + shift) - change[i])
-            v = low if v < low else v
-            v = high if v > high else v
-            count += one if v != old else none
-            by += v
-            w[i, j] = v
-            row_sums[i] += v
-        column_sums[j] = by
+            column[i] = w[i, j]
+        column_sums[j], count = _move(column, own, rate * columns[j], change, w.dtype.type(1), low, high, row_sums)
+        for i in range(m):
+            w[i, j] = column[i]
         moved += int(count)
     return row_sums, column_sums, moved
 
@@ -102,7 +92,7 @@ def add_doubled(w, taken, columns, rate, low, high):
         own = _beside(rate * columns[start:stop])
         for i in range(m // 2):
             a, b = w[i, start:stop], w[i + m // 2, start:stop]
-            moved += int(_move_two(a, b, own, taken[i, start:stop], rate, low, high))
+            moved += _move_two(a, b, own, taken[i, start:stop], rate, low, high)
         column_sums[start:stop] = own[CHUNK : CHUNK + stop - start]
     return column_sums, moved
 
@@ -184,16 +174,14 @@ def _beside(own):
 @njit(**OPTIONS)
 def _move_two(a, b, own, change, factor, low, high):
     """Two rows by own - factor change and own + factor change, within bounds; how many numbers are others now."""
-    none, one = a.dtype.type(0), a.dtype.type(1)
-    moved = none
+    moved = np.int32(0)
     for j in range(a.shape[0]):
         u, v = a[j] + (own[j] - factor * change[j]), b[j] + (own[j] + factor * change[j])
         u = low if u < low else u
         v = low if v < low else v
         u = high if u > high else u
         v = high if v > high else v
-        moved += one if u != a[j] else none
-        moved += one if v != b[j] else none
+        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))  # as wide as a float: lanes stay full
         a[j] = u
         b[j] = v
         own[j + CHUNK] += u + v
@@ -203,16 +191,14 @@ def _move_two(a, b, own, change, factor, low, high):
 @njit(**OPTIONS)
 def _shift_two(a, b, own, low, high):
     """`_move_two` where nothing else is added."""
-    none, one = a.dtype.type(0), a.dtype.type(1)
-    moved = none
+    moved = np.int32(0)
     for j in range(a.shape[0]):
         u, v = a[j] + own[j], b[j] + own[j]
         u = low if u < low else u
         v = low if v < low else v
         u = high if u > high else u
         v = high if v > high else v
-        moved += one if u != a[j] else none
-        moved += one if v != b[j] else none
+        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))  # as wide as a float: lanes stay full
         a[j] = u
         b[j] = v
         own[j + CHUNK] += u + v
