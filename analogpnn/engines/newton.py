@@ -86,7 +86,7 @@ class Newton:
             What is imposed on the outputs.
         start : OperatingPoint, optional
             Where to start from, for instance the free equilibrium for a nudged one; left out, at the voltages of
-            `.nodeset` and 0 V elsewhere.
+            `.nodeset`, or with the sources on and every other node at 0 V.
 
         Returns
         -------
