@@ -8,6 +8,7 @@ eight go to the cores. Symmetric systems take L D L^T, others L U at twice the w
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -274,7 +275,7 @@ SPREAD = 3e6
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores(), thread_name_prefix="analogpnn")
+    return ThreadPoolExecutor(max(_cores() - 1, 1), thread_name_prefix="analogpnn")
 
 
 def _cores() -> int:
@@ -318,8 +319,21 @@ def share(run: Callable[[int, int], None], blocks: int, flops: float) -> None:
         return
     # Twice as many pieces as cores, so that a core that is late has less to do; a few blocks a core are kept together,
     # because each piece costs the interpreter's time.
-    pieces = cores if blocks <= 4 * cores else 2 * cores
-    edges = np.linspace(0, blocks, pieces + 1).astype(int).tolist()
-    jobs = [_threads().submit(run, a, b) for a, b in zip(edges, edges[1:])]
+    count = cores if blocks <= 4 * cores else 2 * cores
+    edges = np.linspace(0, blocks, count + 1).astype(int).tolist()
+    pieces = deque(zip(edges, edges[1:]))
+
+    def work() -> None:
+        while pieces:
+            try:
+                first, last = pieces.popleft()
+            except IndexError:  # another was quicker
+                return
+            run(first, last)
+
+    # This thread works too; one that has not woken up by the time all is done isn't waited for.
+    jobs = [_threads().submit(work) for _ in range(cores - 1)]
+    work()
     for job in jobs:
-        job.result()
+        if not job.cancel():
+            job.result()
