@@ -227,3 +227,28 @@ def test_slopes(device):
 def test_mistakes(card, what):
     with pytest.raises(NetlistError, match=what):
         Circuit.from_netlist(Netlist.from_text(f"t\nV1 a 0 1\n{card}\n"))
+
+
+HOT = ".\n.options temp=1e32\nV1 d 0 1\n{}\n"
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        ".model n NMOS(VTO=1 GAMMA=1)\nM1 d d 0 0 n",
+        ".model q NPN(XTI=20)\nQ1 d d 0 q",
+        ".model j NJF(BETATCE=1)\nJ1 d 0 0 j",
+    ],
+)
+def test_temperatures_without_meaning_are_named(cards):
+    """Found by fuzzing: a formula of temperature overflows, or takes the root of something negative."""
+    with pytest.raises(NetlistError, match=r"line 5: .* at 1e\+32 Celsius"):
+        Newton().equilibrium(Circuit.from_netlist(Netlist.from_text(HOT.format(cards))))
+
+
+def test_labels_of_a_part_are_skipped():
+    """LTspice's models say who makes them; PSpice calls NKF also NK."""
+    text = ".\n.model q NPN(BF=100 NK=0.5 Vceo=40 Icrating=200m mfg=NXP)\nV1 c 0 1\nQ1 c c 0 q\n"
+    plain = text.replace(" NK=0.5 Vceo=40 Icrating=200m mfg=NXP", "")
+    found = [Newton().equilibrium(Circuit.from_netlist(Netlist.from_text(t))).branch_currents for t in (text, plain)]
+    assert np.array_equal(*found)

@@ -43,7 +43,13 @@ def expand(
     reader = _READERS.get(card.letter)
     if reader is None:
         raise _error(card, f"no device for '{card.name}'", f"known cards: {' '.join(sorted(KNOWN)).upper()}")
-    return reader(card, conditions)
+    try:
+        return tuple(reader(card, conditions))
+    except (ArithmeticError, ValueError):  # overflow, a division by zero, the root of something negative
+        raise _error(
+            card, f"the formulas of '{card.name}' have no value with these numbers at {conditions.of(card):g} Celsius",
+            "check its parameters and those of its model, and .options temp and tnom",
+        ) from None  # fmt: skip
 
 
 class ExpressionDevices:

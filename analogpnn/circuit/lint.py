@@ -201,7 +201,7 @@ def _units(flat: Flat) -> Iterator[Finding]:
             if card.letter == "r" and suffix[:1] == "M" and suffix[:3].lower() not in ("meg", "mil"):
                 what = f"{card.name}: {words[3]} is {value:g} ohm (M is milli)"
                 yield _on(card, "warning", what, f"A megohm is written {words[3][:at]}Meg.")
-            elif card.letter == "c" and suffix in ("F", "f"):
+            elif card.letter == "c" and suffix == "F":  # 20f in small letters is meant
                 what = f"{card.name}: {words[3]} is {value:g} F (F is femto)"
                 yield _on(card, "warning", what, "Leave the unit out, or write for example 1uF.")
             elif value < 0:

@@ -16,6 +16,7 @@ from analogpnn.netlist.element_cards import LETTERS
 from analogpnn.netlist.flatten import MAX_DEPTH, MAX_ELEMENTS
 from analogpnn.netlist.includes import MAX_BYTES, MAX_FILES
 from analogpnn.netlist.includes import MAX_DEPTH as FILE_DEPTH
+from analogpnn.netlist.instance import LABELS
 from analogpnn.netlist.structure import ANALYSES, CONDITIONALS, CONTROL_CARDS, MAX_CONDITIONS
 from analogpnn.netlist.waveforms import FEWEST
 
@@ -133,7 +134,8 @@ def supported() -> str:
         "|---|---|---|",
         *(f"| {kind} | {_words(known)} | {_words(silent)} |" for kind, known, silent in _models()),
         "",
-        "Of a level other than 1 (D: 1 and 3) or with another parameter that isn't zero, a model is refused.",
+        "Of a level other than 1 (D: 1 and 3) or with another parameter that isn't zero, a model is refused; "
+        f"LTspice's labels {_words(LABELS)} are skipped.",
         "",
         "## Expressions",
         "",

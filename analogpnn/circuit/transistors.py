@@ -49,7 +49,7 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if "rco" not in model:  # without it ngspice looks at none of these
         model = {name: value for name, value in model.items() if name not in _QUASI_SATURATION}
     check_model(card, replace(card.model, values=model), bjt.MODEL, bjt.SILENT)
-    if model.get("nkf", 0.5) != 0.5:
+    if model.get("nkf", model.get("nk", 0.5)) != 0.5:
         raise error(card, f"model '{card.model.name}': NKF other than 0.5 is not known here")
     check_parameters(card, "area areab areac m off ic icvbe icvce temp dtemp")
     p = bjt.parameters(

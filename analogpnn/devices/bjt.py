@@ -90,7 +90,7 @@ MODEL = {
     "is": 1e-16, "bf": 100.0, "nf": 1.0, "br": 1.0, "nr": 1.0, "vaf": 0.0, "va": 0.0, "var": 0.0, "vb": 0.0, "ikf": 0.0,
     "ik": 0.0, "ikr": 0.0, "ise": 0.0, "c2": 0.0, "ne": 1.5, "isc": 0.0, "c4": 0.0, "nc": 2.0, "rb": 0.0, "rbm": 0.0,
     "irb": 0.0, "re": 0.0, "rc": 0.0, "eg": 1.11, "xti": 3.0, "pt": 3.0, "xtb": 0.0, "iss": 0.0, "ns": 1.0,
-    "subs": 1.0, "tnom": 27.0, "tref": 27.0, "nkf": 0.5,
+    "subs": 1.0, "tnom": 27.0, "tref": 27.0, "nkf": 0.5, "nk": 0.5,
 }  # fmt: skip
 SILENT = {
     "cje", "vje", "pe", "mje", "me", "tf", "xtf", "vtf", "itf", "ptf", "cjc", "vjc", "pc", "mjc", "mc", "xcjc", "tr",

@@ -83,7 +83,9 @@ class _Parser:
             rest = self.text[self.position :]
             self.column = len(self.text) - len(rest.lstrip())
             if rest.strip():
-                raise self.error(f"{rest.strip()[0]!r} has no meaning in an expression")
+                letter = rest.strip()[0]
+                cure = "Micro is written u: 10u." if letter in "\u00b5\u03bc" else None
+                raise self.error(f"{letter!r} has no meaning in an expression", cure=cure)
             self.op = "end"
             self.column = len(self.text)
             return

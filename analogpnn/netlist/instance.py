@@ -21,6 +21,8 @@ _TAKEN = frozenset("m tc tc1 tc2 temp dtemp ic ac r c l i v w gain area scale re
 _RESERVED = re.compile(r"c\d+|number\d+", re.ASCII)  # what a law calls its controls and its numbers
 _STARTS = {"m": ("icvgs", "icvbs"), "q": ("icvce",), "j": ("icvgs",)}
 """Keys of the second and third value of ``ic=``."""
+LABELS = frozenset("mfg type vceo icrating iave vpk".split())
+"""What LTspice's models say about the part, in words too; no equation uses it."""
 _OPERATORS = "+-*/%^<>=!&|?:"
 
 
@@ -244,6 +246,8 @@ def _evaluated(text: ModelText, owner: Instance) -> Model:
     for name, value, at, value_at in text.assigned:
         if not value:
             raise text.card.error(f"nothing stands after '{name}='", at, f"Write {name}=value.")
+        if name in LABELS:
+            continue
         if name == "version" and not value.replace(".", "", 1).isdigit():
             continue  # 3.3.0 is no number, and no equation uses it
         values[name] = owner.scope.number(value, text.card, value_at)
