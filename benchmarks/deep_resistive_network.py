@@ -6,7 +6,9 @@
 each, single precision. Rows: the package (what `analogpnn train` does for every batch), and plain block coordinate
 descent in NumPy as published (every coefficient computed anew in every sweep, whole gradients of both states), which
 must give the same conductances. Limits: the two unavoidable products at the measured rate of such products; the
-weights read once, then read and written once, at the measured rate of a copy. CPU time of one thread, fastest of many.
+weights read once, then read and written once, at the measured rate of a copy (rows of pixels that are zero in the whole
+batch, more than half at batch 4, needn't be read the first time; every weight moves and is clipped in every step). CPU
+time of one thread, fastest of many.
 """
 
 from __future__ import annotations

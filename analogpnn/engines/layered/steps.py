@@ -22,7 +22,7 @@ def descend(w, left, right, rows, columns, rate, low, high):
                 w[i, start:stop], own, rate * rows[i], change, w.dtype.type(1), low, high, column_sums[start:stop]
             )
             row_sums[i] += by
-            moved += int(count)
+            moved += count
     return row_sums, column_sums, moved
 
 
@@ -61,7 +61,7 @@ def descend_narrow(w, left, right, rows, columns, rate, low, high):
         column_sums[j], count = _move(column, own, rate * columns[j], change, w.dtype.type(1), low, high, row_sums)
         for i in range(m):
             w[i, j] = column[i]
-        moved += int(count)
+        moved += count
     return row_sums, column_sums, moved
 
 
@@ -78,7 +78,7 @@ def add(w, taken, rows, columns, rate, low, high):
                 w[i, start:stop], own, rate * rows[i], taken[i, start:stop], rate, low, high, column_sums[start:stop]
             )
             row_sums[i] += by
-            moved += int(count)
+            moved += count
     return row_sums, column_sums, moved
 
 
@@ -150,13 +150,12 @@ def _add_times(out, a, row):
 @njit(**OPTIONS)
 def _move(row, own, more, change, factor, low, high, total):
     """A piece of a row by own + more - factor change, within bounds; its sum, and how many numbers are others now."""
-    none, one = row.dtype.type(0), row.dtype.type(1)
-    by, moved = none, none
+    by, moved = row.dtype.type(0), np.int32(0)
     for j in range(row.shape[0]):
         v = row[j] + ((more + own[j]) - factor * change[j])
         v = low if v < low else v
         v = high if v > high else v
-        moved += one if v != row[j] else none
+        moved = np.int32(moved + np.int32(v != row[j]))  # as wide as a float: lanes stay full
         by += v
         row[j] = v
         total[j] += v
@@ -181,7 +180,7 @@ def _move_two(a, b, own, change, factor, low, high):
         v = low if v < low else v
         u = high if u > high else u
         v = high if v > high else v
-        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))  # as wide as a float: lanes stay full
+        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))
         a[j] = u
         b[j] = v
         own[j + CHUNK] += u + v
@@ -198,7 +197,7 @@ def _shift_two(a, b, own, low, high):
         v = low if v < low else v
         u = high if u > high else u
         v = high if v > high else v
-        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))  # as wide as a float: lanes stay full
+        moved = np.int32(moved + np.int32(u != a[j]) + np.int32(v != b[j]))
         a[j] = u
         b[j] = v
         own[j + CHUNK] += u + v
