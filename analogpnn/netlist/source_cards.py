@@ -7,9 +7,9 @@ from analogpnn.netlist.instance import Instance
 from analogpnn.netlist.parameters import located
 from analogpnn.netlist.split import WORD, assignments
 from analogpnn.netlist.structure import Element
-from analogpnn.netlist.waveforms import FEWEST, MOST, value_at
+from analogpnn.netlist.waveforms import ALIASES, FEWEST, MOST, value_at
 
-KEYWORDS = frozenset(("dc", "ac", "distof1", "distof2", "m", *FEWEST))
+KEYWORDS = frozenset(("dc", "ac", "distof1", "distof2", "m", *FEWEST, *ALIASES))
 _UNSUPPORTED = frozenset("trnoise trrandom external pat sine portnum z0".split())
 
 
@@ -56,10 +56,10 @@ def read_source(element: Element, instance: Instance):
                 values[key] = instance.number(element, text_)
         elif word in ("distof1", "distof2"):
             stop = min(stop, k + 3)
-        elif word in FEWEST:
+        elif ALIASES.get(word, word) in FEWEST:
             if waveform:
                 raise element.error("a second waveform", k, "A source has one waveform.")
-            waveform = (word, *[instance.number(element, text_) for text_ in words[k + 1 : stop]])
+            waveform = (ALIASES.get(word, word), *[instance.number(element, text_) for text_ in words[k + 1 : stop]])
             _check(waveform, element, k)
         elif word in _UNSUPPORTED:
             raise element.error(f"'{word}' is not supported", k, f"Known waveforms: {' '.join(FEWEST)}.")

@@ -7,6 +7,8 @@ from bisect import bisect_right
 
 FEWEST = {"sin": 2, "pulse": 2, "exp": 2, "pwl": 2, "sffm": 2, "am": 2}
 """The waveforms, and how many numbers each needs at least."""
+ALIASES = {"sine": "sin"}
+"""What else a waveform is called; LTspice writes SINE."""
 MOST = {"sin": 6, "pulse": 8, "exp": 6, "sffm": 7, "am": 7}
 
 
