@@ -10,7 +10,7 @@ from analogpnn.netlist.structure import Element
 from analogpnn.netlist.waveforms import ALIASES, FEWEST, MOST, value_at
 
 KEYWORDS = frozenset(("dc", "ac", "distof1", "distof2", "m", *FEWEST, *ALIASES))
-_UNSUPPORTED = frozenset("trnoise trrandom external pat sine portnum z0".split())
+_UNSUPPORTED = frozenset("trnoise trrandom external pat portnum z0".split())
 
 
 def read_source(element: Element, instance: Instance):
