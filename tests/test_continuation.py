@@ -108,6 +108,15 @@ def test_wandering_comes_by_where_no_path_from_zero_leads():
     assert point.residual < 1e-9 * np.abs(point.branch_currents).max()
 
 
+def test_wandering_past_breakdown_diodes():
+    """Unrestrained, exp(900) in a reversed diode would send every start back."""
+    rng = np.random.default_rng([2, 707])
+    circuit = read(random_deck(rng, int(rng.integers(51, 201)), "rvidmbe"))
+    full, laws, b, known = problem(circuit, np.zeros((1, 0)))
+    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), continuation.LOOSE)
+    assert continuation.settle(full, laws, b, known, start=x[None])[1].all()
+
+
 FLOATING = """currents of 0.2 mA that only gmin leads away: 1e8 V, and 64 bits don't hold the rest beside them
 .model d1 D(IS=1e-12 N=1.8 RS=2)
 .model d2 D(IS=1e-9 N=1.1 BV=6 IBV=1m)

@@ -24,10 +24,15 @@ BESIDE = 1e-6
 Controls = list[list[np.ndarray]]
 
 
-def restrain(laws: Laws, new: Controls, old: Controls, growth: float = GROWTH) -> Controls:
-    """Controls from old towards new, per group and control (B, n), no law giving `growth` times its tangent's."""
+def restrain(laws: Laws, new: Controls, old: Controls, growth: float | None = GROWTH) -> Controls:
+    """Controls from old towards new, per group and control (B, n), no law giving `growth` times its tangent's.
+
+    None restrains junctions alone: their breakdown overflows where the logarithmic limit doesn't look.
+    """
     return [
-        _between(g.device.law, fresh, past, values, growth) if g.branch is None else fresh
+        _between(g.device.law, fresh, past, values, growth or GROWTH)
+        if g.branch is None and (growth or g.device.junctions)
+        else fresh
         for g, fresh, past, values in zip(laws.groups, new, old, laws.parameters)
     ]
 

@@ -72,10 +72,7 @@ def _race(full: Full, laws: Laws, b, known, near, tolerance, rng, size, reach, g
             ok = error <= tolerance
             if ok.any():
                 return min(x[ok], key=lambda one: np.abs(one).max())
-            limited = laws.limit(new, at, None)
-            if growth is not None:
-                limited = restrain(laws, limited, at, growth)
-            nxt = _within(limited, at, *reach)
+            nxt = _within(restrain(laws, laws.limit(new, at, None), at, growth), at, *reach)
             lost = ~(np.abs(x * (full.inertia > 0)).max(axis=1) < HIGHEST)
             for group in nxt:
                 for c in group:
