@@ -7,9 +7,9 @@ still as factors; either becomes a plain array where anything else is done with 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -51,39 +51,62 @@ class Deferred(NDArrayOperatorsMixin):
 class _Linear(Deferred):
     """A deferred array that stays deferred under multiplication by a number, and under + and - where it can.
 
-    Parameters
-    ----------
-    scaled : callable
-        The same times a number.
-    plus : callable, optional
-        The sum with another of its kind, None where that isn't of its shape; left out, sums are plain arrays.
+    It is made of methods of its own: stored ones would be cycles, and keep the states until garbage is collected.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        make: Callable[[], np.ndarray],
-        scaled: Callable[[float], Any],
-        plus: Callable[[Any], Any] | None = None,
-    ):
-        super().__init__(shape, make)
-        self._scaled, self._plus = scaled, plus
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+
+    def _make(self) -> np.ndarray:
+        raise NotImplementedError
+
+    def times(self, factor: float) -> Any:
+        """The same times a number."""
+        raise NotImplementedError
+
+    def plus(self, other: Any) -> Any:
+        """The sum with another of its kind; None where it isn't deferred."""
+        return None
+
+    # Operators of Python needn't go through NumPy's dispatch, which takes longer than what they do.
+    def __neg__(self) -> Any:
+        return self.times(-1.0)
+
+    def __add__(self, other: Any) -> Any:
+        return self.__array_ufunc__(np.add, "__call__", self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return self.__array_ufunc__(np.subtract, "__call__", self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self.__array_ufunc__(np.multiply, "__call__", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.__array_ufunc__(np.multiply, "__call__", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.__array_ufunc__(np.true_divide, "__call__", self, other)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method == "__call__" and not options:
             a, b = (*inputs, None)[:2]
             if ufunc is np.negative:
-                return self._scaled(-1.0)
-            both = isinstance(a, type(self)) and isinstance(b, type(self))
-            if ufunc in (np.add, np.subtract) and both and a._plus is not None:
-                added = a._plus(b if ufunc is np.add else b._scaled(-1.0))
-                if added is not None:
-                    return added
-            if ufunc is np.multiply and np.ndim(a) == 0 and isinstance(b, type(self)):
-                return b._scaled(float(a))
-            if ufunc in (np.multiply, np.true_divide) and np.ndim(b) == 0 and isinstance(a, type(self)):
-                return a._scaled(float(b) if ufunc is np.multiply else 1.0 / float(b))
+                return self.times(-1.0)
+            if ufunc is np.add or ufunc is np.subtract:
+                if isinstance(a, type(self)) and isinstance(b, type(self)):
+                    added = a.plus(b if ufunc is np.add else b.times(-1.0))
+                    if added is not None:
+                        return added
+            elif ufunc is np.multiply or ufunc is np.true_divide:
+                if isinstance(a, type(self)) and _number(b):
+                    return a.times(float(b) if ufunc is np.multiply else 1.0 / float(b))
+                if ufunc is np.multiply and isinstance(b, type(self)) and _number(a):
+                    return b.times(float(a))
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
+
+def _number(x: Any) -> bool:
+    return isinstance(x, float) or np.ndim(x) == 0
 
 
 class BlockForce(_Linear):
@@ -92,10 +115,12 @@ class BlockForce(_Linear):
     ``.mean(axis=0)`` is a `BlockMean`; ``np.asarray`` or `samples` gives every sample's own, and pays for it.
     """
 
-    def __init__(self, terms: tuple[tuple[float, LayeredPoint], ...]):
-        point = terms[0][1]
-        super().__init__((*point.batch, point.circuit.n_trainable), self.samples, self.times, self.plus)
+    def __init__(self, terms: tuple[tuple[float, LayeredPoint], ...], shape: tuple[int, ...]):
+        super().__init__(shape)
         self.terms = terms
+
+    def _make(self) -> np.ndarray:
+        return self.samples()
 
     def samples(self) -> np.ndarray:
         """(..., n_trainable): the force of every sample, for rules that look at its sign, say."""
@@ -109,11 +134,11 @@ class BlockForce(_Linear):
 
     def times(self, factor: float) -> BlockForce:
         """All weights times a number."""
-        return BlockForce(tuple((factor * a, p) for a, p in self.terms))
+        return BlockForce(tuple([(factor * a, p) for a, p in self.terms]), self.shape)
 
     def plus(self, other: BlockForce) -> BlockForce | None:
         """The terms of both; None if they are of different shapes."""
-        return BlockForce(self.terms + other.terms) if self.shape == other.shape else None
+        return BlockForce(self.terms + other.terms, self.shape) if self.shape == other.shape else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,27 +170,38 @@ class Part:
 
 
 class BlockMean(_Linear):
-    """A batch average of forces, shape (n_trainable,), as one small factorisation a crossbar."""
+    r"""A batch average of forces, shape (n_trainable,), as one small factorisation a crossbar.
 
-    def __init__(self, circuit: Any, scale: float, parts: tuple[Part, ...], single: np.ndarray, where: np.ndarray):
-        super().__init__((circuit.n_trainable,), self.dense, self.times)
-        self.circuit, self.scale, self.parts, self.single, self.where = circuit, scale, parts, single, where
+    Parameters
+    ----------
+    circuit : Circuit
+    scale : float
+        What all is multiplied with in the end.
+    parts : tuple of Part
+    drift : sequence of ndarray, shape (n,) each
+        Of each layer :math:`\sum_k a_k u_k`, averaged: what sources learn from that feed its nodes.
+    """
 
-    def dense(self) -> np.ndarray:
-        """(n_trainable,)"""
-        out = np.zeros(self.shape)
+    def __init__(self, circuit: Any, scale: float, parts: tuple[Part, ...], drift: Sequence[np.ndarray]):
+        super().__init__((circuit.n_trainable,))
+        self.circuit, self.scale, self.parts, self.drift = circuit, scale, parts, drift
+
+    def _make(self) -> np.ndarray:
+        out, blocks = np.zeros(self.shape), self.circuit.blocks
         for part in self.parts:
-            block = self.circuit.blocks.blocks[part.block]
+            block = blocks.blocks[part.block]
             if block.start >= 0:
                 block.matrix(out)[...] = part.dense()
             else:
                 out[block.columns] = part.dense()
-        out[self.where] = self.single
+        for c in blocks.currents:
+            nodes, scale = c.learning
+            out[c.columns[c.columns >= 0]] = -scale * self.drift[c.layer][nodes]
         return self.scale * out
 
     def times(self, factor: float) -> BlockMean:
         """The same factors at another scale."""
-        return BlockMean(self.circuit, factor * self.scale, self.parts, self.single, self.where)
+        return BlockMean(self.circuit, factor * self.scale, self.parts, self.drift)
 
     @classmethod
     def of(cls, terms: tuple[tuple[float, LayeredPoint], ...]) -> BlockMean:
@@ -179,44 +215,41 @@ class BlockMean(_Linear):
         so that a small nudge meets no difference of large numbers; where the weights add up to zero, as in every
         contrastive rule, the first term is left out, and at held nodes (du = 0) one product remains.
         """
-        from analogpnn.circuit.block_moments import gather, moments  # imported on use: it compiles
+        from analogpnn.circuit.block_moments import moments  # imported on use: it compiles
 
         points = _merged(terms)
         first = points[0][1]
-        circuit, blocks = first.circuit, first.blocks
-        total = sum(a for a, _ in points)
-        if abs(total) <= 1e-12 * max(abs(a) for a, _ in points):
+        circuit, blocks, feed = first.circuit, first.blocks, first.feed
+        every = [a for a, _ in points]
+        total = float(sum(every))
+        if abs(total) <= 1e-12 * max(map(abs, every)):
             total = 0.0
-        same = all(point.feed is first.feed for _, point in points)
-        weights = np.array([a for a, _ in points[1:]])
-        found = [
-            _held(first.layers[k], total)
-            if same and k < blocks.n_held
-            else moments(tuple(np.ascontiguousarray(p.layers[k]) for _, p in points), weights, total)
-            for k in range(len(blocks.layers))
+        same = all([point.feed is feed for _, point in points])
+        weights = np.array(every[1:], dtype=float)
+        found: list[Any] = [
+            _held(feed.held[k], total)
+            if same
+            else moments(tuple([np.ascontiguousarray(p.feed.held[k]) for _, p in points]), weights, total)
+            for k in range(blocks.n_held)
         ]
+        for k in range(len(blocks.layers) - blocks.n_held):
+            found.append(moments(tuple([p.states[k] for _, p in points]), weights, total))
         parts = []
         for n, block in enumerate(blocks.blocks):
             if block.columns is None:
                 continue
-            left, _, rows = found[block.lower]
-            _, right, columns = found[block.upper]
+            left, _, rows, _ = found[block.lower]
+            _, right, columns, _ = found[block.upper]
             both = min(len(left), len(right))  # a held layer has one factor: its neighbour's others meet zeros
             left, right = left[:both].reshape(-1, block.shape[0]), right[:both].reshape(-1, block.shape[1])
             parts.append(Part(n, left, right, rows, columns))
-        single, at = np.empty(len(blocks.currents_at)), 0
-        for c in blocks.currents:
-            nodes, scale = c.learning
-            if len(nodes):  # the source runs from ground to the node
-                gather(found[c.layer][1][0], nodes, scale, single[at : at + len(nodes)])
-                at += len(nodes)
-        return cls(circuit, 1.0, tuple(parts), single, blocks.currents_at)
+        return cls(circuit, 1.0, tuple(parts), [drift for _, _, _, drift in found])
 
 
-def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None]:
+def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None, None]:
     """`moments` of a layer that is the same in all states; it is never the upper one."""
     rows = u.dtype.type(total / 2) * np.square(u).mean(axis=0) if total else None
-    return u[None], None, rows
+    return u[None], None, rows, None
 
 
 def _merged(terms):
@@ -261,5 +294,5 @@ def _copies(point: LayeredPoint) -> np.ndarray:
 def measured(point: LayeredPoint) -> tuple[Deferred, Deferred, BlockForce]:
     """Voltage, current and force of every trainable, none of them worked out yet."""
     shape = (*point.batch, point.circuit.n_trainable)
-    voltage = Deferred(shape, lambda: _voltage(point))
-    return voltage, Deferred(shape, lambda: _current(point)), BlockForce(((1.0, point),))
+    voltage = Deferred(shape, partial(_voltage, point))
+    return voltage, Deferred(shape, partial(_current, point)), BlockForce(((1.0, point),), shape)

@@ -27,16 +27,6 @@ def delivered(total, current, voltage):
 
 
 @njit(**OPTIONS)
-def gather(each, nodes, scale, out):
-    """``out_i = -scale_i sum_b each_b,nodes_i``, in double precision; `each` is (B, n)."""
-    for i in range(len(nodes)):
-        total = 0.0
-        for s in range(len(each)):
-            total += each[s, nodes[i]]
-        out[i] = -scale[i] * total
-
-
-@njit(**OPTIONS)
 def moments(states, weights, total):
     r"""Of states :math:`u_k = u + \delta_k` of a layer with weights :math:`a_k`, ``total`` the sum of all weights.
 
@@ -57,13 +47,15 @@ def moments(states, weights, total):
         a_1 \delta_1, a_2 \delta_2, \ldots`
     own : ndarray, shape (n,)
         Mean of :math:`\sum a\, u^2 / 2 + u \sum a_k \delta_k + \sum a_k \delta_k^2 / 2`.
+    drift : ndarray, shape (n,)
+        Mean of :math:`\sum a_k \delta_k + \sum a\, u`, in double precision.
     """
     batch, n = states[0].shape
     number = states[0].dtype.type
     half, share, whole = number(0.5), number(1) / number(batch), number(total)
     left = np.empty((len(states) + 1, batch, n), states[0].dtype)
     right = np.empty_like(left)
-    own = np.zeros(n, states[0].dtype)
+    own, drift = np.zeros(n, states[0].dtype), np.zeros(n)
     for s in range(batch):
         u, moved = left[0, s], left[1, s]
         for j in range(n):
@@ -84,6 +76,8 @@ def moments(states, weights, total):
         for j in range(n):
             first[j] = share * (moved[j] + whole * u[j])
             second[j] = share * u[j]
+        for j in range(n):
+            drift[j] += first[j]
     for j in range(n):
         own[j] *= share
-    return left, right, own
+    return left, right, own, drift

@@ -58,6 +58,8 @@ class LayeredPoint(OperatingPoint):
     states : tuple of ndarray, shape (B, n) each
         Voltages of the free layers [V]; B is the product of `batch`.
     feed : Feed
+    power : ndarray, shape `batch`, optional
+        Where it is known already.
     """
 
     batch: tuple[int, ...]
@@ -73,9 +75,14 @@ class LayeredPoint(OperatingPoint):
         batch: tuple[int, ...],
         states: tuple[np.ndarray, ...],
         feed: Feed,
+        power: np.ndarray | None = None,
     ):
-        fields = {"circuit": circuit, "theta": theta, "inputs": inputs, "boundary": boundary}
-        self.__dict__.update(fields, batch=batch, states=states, feed=feed)
+        # Frozen, and a record of every phase: at once, past the guard of each field.
+        known = self.__dict__
+        known.update(circuit=circuit, theta=theta, inputs=inputs, boundary=boundary)
+        known.update(batch=batch, states=states, feed=feed)
+        if power is not None:
+            known["power"] = power
 
     def with_node_voltages(self, node_voltages: np.ndarray) -> OperatingPoint:
         """The same operating point as an instrument with other readings would report it."""

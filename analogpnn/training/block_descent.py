@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from analogpnn.circuit.block_force import BlockMean
-from analogpnn.circuit.blocks import Blocks, run
-from analogpnn.engines.layered import kernels, steps, streams, sums
+from analogpnn.circuit.blocks import Blocks
+from analogpnn.engines.layered import kernels, steps, sums
+from analogpnn.engines.layered.plan import plan_of
 from analogpnn.training.descent import locked
 
 
@@ -34,40 +35,46 @@ class BlockDescent:
         self.blocks: Blocks = circuit.blocks
         self.paces, self.own = paces, own
         self.theta = locked(own)
+        self._plan = plan_of(self.blocks, own.dtype)
         self._matrices = sums.matrices_of(self.blocks, own, own.dtype)
+        # Of crossbars with few columns the transposed are kept: what works on them, here and in the solver, wants rows.
+        narrow = {n: w for n, w in enumerate(self._matrices) if n in paces and w.shape[1] < kernels.NARROW}
+        self._across = {n: np.ascontiguousarray(w.T) for n, w in narrow.items()}
+        # Row and column sums of all crossbars; those that don't learn keep theirs.
+        self._sums: list = [
+            None if n in paces else (w.sum(axis=1), w.sum(axis=0)) for n, w in enumerate(self._matrices)
+        ]
         # Current sources: trainables that are in no crossbar.
-        places = self.blocks.currents_at
-        self._places = run(places)
-        self._limits = [np.ascontiguousarray(x[places], dtype=float) for x in (rate, *circuit.bounds)]
+        self._sources = []
+        for c in self.blocks.currents:
+            at = c.columns[c.columns >= 0]
+            nodes, scale = c.learning
+            limits = [np.ascontiguousarray(x[at], dtype=float) for x in (rate, *circuit.bounds)]
+            if len(at):
+                self._sources.append((c.layer, (at, nodes, scale), limits))
 
     def step(self, update: BlockMean) -> int | None:
         """``theta <- clip(theta + rate update)``: how many changed; None where an update isn't a finite number."""
-        known: dict[int, tuple[np.ndarray | None, np.ndarray]] = {}
+        scale, own = update.scale, self.own
         changed = 0
         for part in update.parts:
-            if not (streams.finite(part.columns[None]) and streams.finite(part.right)):
-                return None
-            rate, low, high = self.paces[part.block]
+            n = part.block
+            rate, low, high = self.paces[n]
             rows, columns, count = kernels.descend(
-                self._matrices[part.block],
-                part.left,
-                part.right,
-                part.rows,
-                part.columns,
-                update.scale * rate,
-                low,
-                high,
-            )
-            known[part.block] = rows, columns
-            changed += count
-        if len(update.single):
-            values = self.own[self._places]
-            count = steps.shift(values, update.single, update.scale, *self._limits)  # type: ignore[call-arg]
+                self._matrices[n], part.left, part.right, part.rows, part.columns, scale * rate, low, high,
+                self._across.get(n),
+            )  # fmt: skip
             if count < 0:
                 return None
-            self.own[self._places] = values
+            self._sums[n] = rows, columns
             changed += count
-        self.theta = locked(self.own)
-        every = [known.get(n) or (w.sum(axis=1), w.sum(axis=0)) for n, w in enumerate(self._matrices)]
-        sums.remember(self.blocks, self.theta, sums.Weights(self._matrices, sums.totals(self.blocks, every)))
+        for layer, places, limits in self._sources:
+            count = steps.shift(own, *places, update.drift[layer], scale, *limits)
+            if count < 0:
+                return None
+            changed += count
+        self.theta = locked(own)
+        self._plan.remember(
+            self.theta, sums.Weights(self._matrices, sums.totals(self.blocks, self._sums), self._across)
+        )
         return changed

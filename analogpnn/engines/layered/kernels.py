@@ -32,7 +32,9 @@ def product(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x @ (w[:n] - w[n:]), np.square(x) @ (sums[:n] + sums[n:])
 
 
-def descend(w, left, right, rows, columns, rate, low, high) -> tuple[np.ndarray | None, np.ndarray, int]:
+def descend(
+    w, left, right, rows, columns, rate, low, high, across=None
+) -> tuple[np.ndarray | None, np.ndarray | None, int]:
     """``w <- clip(w + rate (rows_i + columns_j - sum_k left_ki right_kj))`` in place.
 
     Parameters
@@ -43,6 +45,8 @@ def descend(w, left, right, rows, columns, rate, low, high) -> tuple[np.ndarray 
     rows : ndarray, shape (n_lower,), or None for zero: the nodes below are held
     columns : ndarray, shape (n_upper,)
     rate, low, high : float
+    across : ndarray, shape (n_upper, n_lower), optional
+        The transposed of a crossbar with few columns, kept up to date.
 
     Returns
     -------
@@ -50,19 +54,28 @@ def descend(w, left, right, rows, columns, rate, low, high) -> tuple[np.ndarray 
         Of the new weights; nobody asks for those of held nodes that come with their negatives.
     column_sums : ndarray, shape (n_upper,)
     changed : int
-        How many weights are others than before.
+        How many weights are others than before; -1 where the update isn't a finite number: nothing is done.
     """
-    number = w.dtype.type
-    left, right = (np.ascontiguousarray(x, dtype=w.dtype) for x in (left, right))
-    half = streams.half(left) if rows is None else 0
-    own, limits = columns.astype(w.dtype, copy=False), (number(rate), number(low), number(high))
-    if half and w.shape[1] >= NARROW:
-        if len(left) <= SMALL:
-            return None, *steps.descend_doubled(w, left, right, own, *limits)
-        return None, *steps.add_doubled(w, left[:, :half].T @ right, own, *limits)
-    rows = np.zeros(len(w), w.dtype) if rows is None else rows.astype(w.dtype, copy=False)
-    if w.shape[1] < NARROW and len(left) <= 4 * SMALL:
-        return steps.descend_narrow(w, left, right, rows, own, *limits)
-    if len(left) <= SMALL:
-        return steps.descend(w, left, right, rows, own, *limits)
-    return steps.add(w, left.T @ right, rows, own, *limits)
+    kind = w.dtype
+    none = np.empty(0, kind)
+    if rows is None:
+        rows = none
+    if left.dtype != kind or not left.flags.c_contiguous:  # every other kind of arrays would be compiled for
+        left, right, rows, columns = (np.ascontiguousarray(x, dtype=kind) for x in (left, right, rows, columns))
+    if w.shape[1] < NARROW and across is None:
+        across = np.ascontiguousarray(w.T)
+    if len(left) <= SMALL or (across is not None and len(left) <= 4 * SMALL):
+        across = none.reshape(0, 0) if across is None else across
+        by_row, by_column, changed = steps.step(w, left, right, rows, columns, rate, low, high, across)
+        return by_row if len(by_row) else None, by_column, changed
+    if not (np.isfinite(right).all() and np.isfinite(columns).all()):
+        return None, None, -1
+    limits = kind.type(rate), kind.type(low), kind.type(high)
+    half = 0 if len(rows) else streams.half(left)
+    if half and across is None:
+        return None, *steps.add_doubled(w, left[:, :half].T @ right, columns, *limits)
+    rows = rows if len(rows) else np.zeros(len(w), kind)
+    found = steps.add(w, left.T @ right, rows, columns, *limits)
+    if across is not None:
+        across[...] = w.T
+    return found

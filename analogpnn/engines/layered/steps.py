@@ -5,7 +5,36 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from analogpnn.engines.layered.streams import CHUNK, OPTIONS
+from analogpnn.engines.layered.streams import CHUNK, OPTIONS, finite, half
+
+
+@njit(**OPTIONS)
+def step(w, left, right, rows, columns, rate, low, high, across):
+    """``w <- clip(w + rate (rows_i + columns_j - sum_k left_ki right_kj))``, by the loop that suits.
+
+    Rows may be (0,), for zero: the nodes below are held. Across is the transposed of w if it is to be worked on instead
+    (a crossbar of few columns), and (0, 0) else.
+
+    Returns
+    -------
+    row_sums : ndarray, shape (n_lower,)
+        (0,) if left comes with its negatives.
+    column_sums : ndarray, shape (n_upper,)
+    moved : int
+        How many weights are others now, or -1 and nothing done where the change isn't a finite number.
+    """
+    number, none = w.dtype.type, np.empty(0, w.dtype)
+    pace, least, most = number(rate), number(low), number(high)
+    if not (finite(right) and _all_finite(columns)):
+        return none, none, -1
+    if len(across) == 0 and len(rows) == 0 and half(left):
+        column_sums, moved = descend_doubled(w, left, right, columns, pace, least, most)
+        return none, column_sums, moved
+    if len(rows) == 0:
+        rows = np.zeros(len(w), w.dtype)
+    if len(across):
+        return descend_narrow(w, left, right, rows, columns, pace, least, most, across)
+    return descend(w, left, right, rows, columns, pace, least, most)
 
 
 @njit(**OPTIONS)
@@ -49,19 +78,18 @@ def descend_doubled(w, left, right, columns, rate, low, high):
 
 
 @njit(**OPTIONS)
-def descend_narrow(w, left, right, rows, columns, rate, low, high):
-    """The same for a crossbar of few columns, column by column, each copied out and back."""
+def descend_narrow(w, left, right, rows, columns, rate, low, high, across):
+    """The same for a crossbar of few columns: row by row of its transposed, which is kept, and copied back."""
     m, n = w.shape
     row_sums, column_sums, moved = np.zeros(m, w.dtype), np.empty(n, w.dtype), 0
-    own, change, column = rate * rows, np.empty(m, w.dtype), np.empty(m, w.dtype)
+    own, change = rate * rows, np.empty(m, w.dtype)
     for j in range(n):
         _combine(change, rate, right, j, left, 0, m)
-        for i in range(m):
-            column[i] = w[i, j]
-        column_sums[j], count = _move(column, own, rate * columns[j], change, w.dtype.type(1), low, high, row_sums)
-        for i in range(m):
-            w[i, j] = column[i]
+        column_sums[j], count = _move(across[j], own, rate * columns[j], change, w.dtype.type(1), low, high, row_sums)
         moved += count
+    for i in range(m):
+        for j in range(n):
+            w[i, j] = across[j, i]
     return row_sums, column_sums, moved
 
 
@@ -98,18 +126,34 @@ def add_doubled(w, taken, columns, rate, low, high):
 
 
 @njit(**OPTIONS)
-def shift(values, change, factor, rate, low, high):
-    """``values <- clip(values + rate (factor change))``, all (n,), in place: how many are others now, or -1 and nothing
-    done if one wouldn't be a finite number."""
+def shift(theta, columns, nodes, scale, drift, factor, rate, low, high):
+    """Current sources that feed the nodes of a layer: ``value <- clip(value - rate factor scale drift_node)``.
+
+    Columns are their places in theta, worked on in place; the others are (sources,), drift (n,).
+
+    Returns
+    -------
+    moved : int
+        How many are others now, or -1 and nothing done where one wouldn't be a finite number.
+    """
     moved = 0
-    for j in range(len(values)):
-        if not abs(values[j] + rate[j] * (factor * change[j])) < np.inf:
+    for i in range(len(columns)):
+        if not abs(theta[columns[i]] - rate[i] * (factor * (scale[i] * drift[nodes[i]]))) < np.inf:
             return -1
-    for j in range(len(values)):
-        old = values[j]
-        values[j] = min(max(old + rate[j] * (factor * change[j]), low[j]), high[j])
-        moved += values[j] != old
+    for i in range(len(columns)):
+        k = columns[i]
+        old = theta[k]
+        theta[k] = min(max(old - rate[i] * (factor * (scale[i] * drift[nodes[i]])), low[i]), high[i])
+        moved += theta[k] != old
     return moved
+
+
+@njit(**OPTIONS)
+def _all_finite(x):
+    bad = 0
+    for j in range(x.shape[0]):
+        bad += 0 if abs(x[j]) < np.inf else 1
+    return bad == 0
 
 
 @njit(**OPTIONS)
