@@ -327,6 +327,17 @@ def test_relaxing_to_equilibrium():
     assert slowest_pole(up).real < 0
 
 
+def test_a_junction_between_held_nodes_draws_its_charge():
+    """No unknown is left: what is asked for is the source's current, of the bottom and of the sidewall."""
+    model = ".model d D(IS=1e-30 CJO=1p CJSW=2p VJ=0.7 M=0.5 MJSW=0.5 PHP=0.7)"
+    circuit = read(f"held\n{model}\nV1 c 0 PWL(0 0 1m -1)\nD1 c 0 d pj=3\n")
+    waves = Transient().simulate(circuit, stop=1e-3)
+    reverse = 1e3 * waves.times
+    wanted = 7e-12 / np.sqrt(1 + reverse / 0.7) * 1e3 + 1e-12 * reverse  # C(v) dv/dt, and gmin
+    np.testing.assert_allclose(waves.source_currents[1:, 0], wanted[1:], rtol=2e-2)
+    np.testing.assert_allclose(waves.source_currents[2:, 0], wanted[2:], rtol=1e-5)
+
+
 def test_sources_can_be_held():
     circuit = held(read(CLIPPER), {"v1": 0.2})
     waves = Transient().simulate(circuit, stop=1e-5)
@@ -336,7 +347,6 @@ def test_sources_can_be_held():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (".model d D(CJSW=1p)\nV1 c 0 1\nD1 c 0 d pj=1\n", "CJSW"),
         ("V1 a 0 1\nR1 a b 1k\nC1 b 0 c={1n*(1+v(b))}\n", "depends on voltages"),
         ("V1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n.ic v(zz)=1\n", "zz"),
     ],

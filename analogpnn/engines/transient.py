@@ -185,12 +185,14 @@ class Transient:
             currents = boundary.currents
         dynamics = Dynamics(circuit, theta, sources, currents, voltages)
         longest = self.max_step or min(stop / 32, sources.longest_step)
+        if not self.max_step and not len(dynamics.free):
+            longest = min(longest, stop / 256)  # no error of an unknown shortens steps: charges alone are differentiated
         accuracy = Accuracy(self.rtol, self.atol, self.current_atol)
         name = self.method
         if name == "auto":
             # Where a circuit is stiff throughout, esdirk5's estimate asks for far shorter steps than its error does.
             name = "esdirk4" if dynamics.skeleton.coupled else "esdirk5"
-            if dynamics.skeleton.has_real_poles and not len(corners):
+            if dynamics.skeleton.has_real_poles and len(dynamics.free) and not len(corners):
                 name = "bdf"
         return (Multistep if name == "bdf" else Integrator)(dynamics, method(name), accuracy, longest)
 

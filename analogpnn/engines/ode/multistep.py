@@ -85,7 +85,7 @@ class Multistep(Integrator):
             if near.any():
                 weights, _ = self.history.weights(rows, ends[:, None])
                 surprise = x[:, self.watched] - np.matmul(weights, self.history.values[1][rows])[:, 0, :]
-                error = np.maximum(error, SHARE * near * (np.abs(surprise) / allowed).max(axis=1))
+                error = np.maximum(error, SHARE * near * (np.abs(surprise) / allowed).max(axis=1, initial=0.0))
             error[~ok | ~np.isfinite(error)] = np.inf
             good = error <= 1.0
             if good.any():
