@@ -8,9 +8,8 @@ still as factors; either becomes a plain array where anything else is done with 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import cache, cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -141,8 +140,7 @@ class BlockForce(_Linear):
         return BlockForce(self.terms + other.terms, self.shape) if self.shape == other.shape else None
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(NamedTuple):
     """The average force of one crossbar: ``rows_i + columns_j - sum_k left_ki right_kj``.
 
     Parameters
@@ -215,8 +213,7 @@ class BlockMean(_Linear):
         so that a small nudge meets no difference of large numbers; where the weights add up to zero, as in every
         contrastive rule, the first term is left out, and at held nodes (du = 0) one product remains.
         """
-        from analogpnn.circuit.block_moments import moments  # imported on use: it compiles
-
+        moments = _moments()
         points = _merged(terms)
         first = points[0][1]
         circuit, blocks, feed = first.circuit, first.blocks, first.feed
@@ -225,7 +222,7 @@ class BlockMean(_Linear):
         if abs(total) <= 1e-12 * max(map(abs, every)):
             total = 0.0
         same = all([point.feed is feed for _, point in points])
-        weights = np.array(every[1:], dtype=float)
+        weights = (*every[1:], 0.0)
         found: list[Any] = [
             _held(feed.held[k], total)
             if same
@@ -240,16 +237,24 @@ class BlockMean(_Linear):
                 continue
             left, _, rows, _ = found[block.lower]
             _, right, columns, _ = found[block.upper]
-            both = min(len(left), len(right))  # a held layer has one factor: its neighbour's others meet zeros
-            left, right = left[:both].reshape(-1, block.shape[0]), right[:both].reshape(-1, block.shape[1])
+            if len(left) != len(right):  # a held layer has one factor: its neighbour's others meet zeros
+                both = min(len(left), len(right))
+                left, right = left[:both], right[:both]
             parts.append(Part(n, left, right, rows, columns))
         return cls(circuit, 1.0, tuple(parts), [drift for _, _, _, drift in found])
+
+
+@cache
+def _moments() -> Callable[..., Any]:
+    from analogpnn.circuit.block_moments import moments  # imported on use: it compiles
+
+    return moments
 
 
 def _held(u: np.ndarray, total: float) -> tuple[np.ndarray, None, np.ndarray | None, None]:
     """`moments` of a layer that is the same in all states; it is never the upper one."""
     rows = u.dtype.type(total / 2) * np.square(u).mean(axis=0) if total else None
-    return u[None], None, rows, None
+    return u, None, rows, None
 
 
 def _merged(terms):

@@ -34,15 +34,15 @@ def moments(states, weights, total):
     ----------
     states : tuple of ndarray, shape (B, n) each
         The reference u, then the others [V].
-    weights : ndarray
-        Of the others.
+    weights : tuple of float
+        Of the others; a zero at least.
     total : float
 
     Returns
     -------
-    left : ndarray, shape (k, B, n)
+    left : ndarray, shape (k B, n)
         :math:`u, \sum a_k \delta_k, \delta_1, \delta_2, \ldots`
-    right : ndarray, shape (k, B, n)
+    right : ndarray, shape (k B, n)
         What they are multiplied with where this is the upper layer, over B: :math:`\sum a_k \delta_k + \sum a\, u, u,
         a_1 \delta_1, a_2 \delta_2, \ldots`
     own : ndarray, shape (n,)
@@ -53,16 +53,17 @@ def moments(states, weights, total):
     batch, n = states[0].shape
     number = states[0].dtype.type
     half, share, whole = number(0.5), number(1) / number(batch), number(total)
-    left = np.empty((len(states) + 1, batch, n), states[0].dtype)
+    left = np.empty(((len(states) + 1) * batch, n), states[0].dtype)
     right = np.empty_like(left)
     own, drift = np.zeros(n, states[0].dtype), np.zeros(n)
     for s in range(batch):
-        u, moved = left[0, s], left[1, s]
+        u, moved = left[s], left[batch + s]
         for j in range(n):
             u[j] = states[0][s, j]
             moved[j] = 0
         for k in range(1, len(states)):
-            a, v, shift, scaled = number(weights[k - 1]), states[k][s], left[k + 1, s], right[k + 1, s]
+            a, v, at = number(weights[k - 1]), states[k][s], (k + 1) * batch + s
+            shift, scaled = left[at], right[at]
             for j in range(n):
                 shift[j] = v[j] - u[j]
             for j in range(n):
@@ -72,7 +73,7 @@ def moments(states, weights, total):
                 scaled[j] = a * share * shift[j]
         for j in range(n):
             own[j] += u[j] * moved[j] + half * whole * u[j] * u[j]
-        first, second = right[0, s], right[1, s]
+        first, second = right[s], right[batch + s]
         for j in range(n):
             first[j] = share * (moved[j] + whole * u[j])
             second[j] = share * u[j]

@@ -123,28 +123,6 @@ class Currents:
         learns = self.columns >= 0
         return self.nodes[learns], self.scale[learns]
 
-    def into(self, theta: np.ndarray, count: int) -> np.ndarray:
-        """What they push into the layer's `count` nodes (count,) [A]."""
-        if self._steady is None:
-            value = np.where(self.columns >= 0, theta[self.columns], self.values)
-        else:
-            value = theta[self._steady]
-        out = np.zeros(count)
-        if self._distinct:
-            out[self.nodes] = self.scale * value
-        else:
-            np.add.at(out, self.nodes, self.scale * value)
-        return out
-
-    @cached_property
-    def _distinct(self) -> bool:
-        return len(np.unique(self.nodes)) == len(self.nodes)
-
-    @cached_property
-    def _steady(self) -> np.ndarray | slice | None:
-        """Where all of them are in theta, or None if some don't learn."""
-        return None if np.any(self.columns < 0) else run(self.columns)
-
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -197,23 +175,10 @@ class Blocks:
         """Whether it has ideal diodes."""
         return any(d.ideal for d in self.diodes)
 
-    @cached_property
-    def currents_at(self) -> np.ndarray:
-        """Places in theta of the current sources that learn, source by source as in `currents`."""
-        return np.concatenate([c.columns[c.columns >= 0] for c in self.currents] or [np.zeros(0, int)])
-
     @property
     def weights(self) -> int:
         """Resistors."""
         return sum(b.shape[0] * b.shape[1] for b in self.blocks)
-
-
-def run(places: np.ndarray) -> np.ndarray | slice:
-    """Places as a slice where they follow each other: a view instead of a copy."""
-    count = len(places)
-    if count and np.array_equal(places, np.arange(places[0], places[0] + count)):
-        return slice(int(places[0]), int(places[0]) + count)
-    return places
 
 
 def find_blocks(circuit) -> Blocks | None:

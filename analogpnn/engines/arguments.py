@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -53,10 +55,10 @@ def prepare_drive(
             raise ExperimentError("the netlist names no outputs to impose anything on", cure="*@ output v(node)")
         if isinstance(boundary, Clamp):
             values = _array("voltages", boundary.voltages, circuit.n_outputs, "outputs")
-            boundary = Clamp(values)
+            boundary = boundary if values is boundary.voltages else Clamp(values)
         else:
             values = _array("currents", boundary.currents, circuit.n_outputs, "outputs")
-            boundary = Inject(values)
+            boundary = boundary if values is boundary.currents else Inject(values)
         shapes.append(values.shape[:-1])
     different = {*shapes} - {()}
     try:
@@ -67,19 +69,25 @@ def prepare_drive(
 
 
 def _array(name: str, values: ArrayLike, width: int, what: str) -> np.ndarray:
-    if np.iscomplexobj(values):
-        cure = "The fast engine settles complex nudges; this rule needs it."
-        raise ExperimentError(f"{name}: this engine takes no complex numbers", cure=cure)
-    try:
-        values = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ExperimentError(f"{name}: not an array of numbers ({error})") from None
+    if type(values) is not np.ndarray or values.dtype != float:
+        values = _real(name, values)
     if values.ndim == 0 or values.shape[-1] != width:
         missing = name == "inputs" and not width
         raise ExperimentError(
             f"{name} has shape {values.shape}; its last axis must hold the circuit's {width} {what}",
             cure="Name them in the netlist: '*@ input V1 V2'." if missing else None,
         )
-    if not np.isfinite(values).all():
+    # The sum of squares is cheaper; it isn't finite either where the squares are too large.
+    if not isfinite(np.vdot(values, values)) and not np.isfinite(values).all():
         raise ExperimentError(f"{name} holds values that are not finite")
     return values
+
+
+def _real(name: str, values: ArrayLike) -> np.ndarray:
+    if np.iscomplexobj(values):
+        cure = "The fast engine settles complex nudges; this rule needs it."
+        raise ExperimentError(f"{name}: this engine takes no complex numbers", cure=cure)
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{name}: not an array of numbers ({error})") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,10 +102,7 @@ class Newton:
         if isinstance(boundary, Inject) and np.iscomplexobj(boundary.currents):
             return self._complex(circuit, theta, inputs, boundary, start)
         if layered.suits(circuit, boundary, theta):
-            from analogpnn.engines.layered.solver import settle  # imported on use: it compiles
-
-            options = layered.Options(self.sweeps, self.precision)
-            return settle(circuit, theta, inputs, boundary, start, options)
+            return layered.settler()(circuit, theta, inputs, boundary, start, self._layered)
         theta, inputs, boundary, batch = prepare(circuit, theta, inputs, boundary)
         samples = int(np.prod(batch))
         members = theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1])
@@ -149,6 +147,10 @@ class Newton:
             start = self.equilibrium(circuit, theta, inputs)
         theta = circuit.theta if theta is None else theta
         return equilibrium(circuit, theta, circuit.input_values if inputs is None else inputs, boundary, start)
+
+    @cached_property
+    def _layered(self) -> layered.Options:
+        return layered.Options(self.sweeps, self.precision)
 
     def explain(self, circuit: Circuit) -> str:
         """Which algorithm this circuit gets, and why, in a sentence."""

@@ -47,6 +47,6 @@ class Meter:
         op = self._settle(circuit, theta, inputs, boundary, start)
         power = np.asarray(op.power)
         self.points += power.size
-        self.outputs += power.size * op.outputs.shape[-1]
+        self.outputs += power.size * circuit.n_outputs
         self.energy += float(power.sum())
         return op

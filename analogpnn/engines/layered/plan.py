@@ -74,9 +74,9 @@ class Plan:
     def recall(self, theta: Any) -> Weights | None:
         """What is known of the last theta, if it is this very array and can't be written to."""
         known = self._last
-        if known is None or not isinstance(theta, np.ndarray) or known[0]() is not theta or theta.flags.writeable:
-            return None
-        return known[1]
+        if known is not None and known[0]() is theta and isinstance(theta, np.ndarray) and not theta.flags.writeable:
+            return known[1]
+        return None
 
     def remember(self, theta: np.ndarray, known: Weights) -> None:
         """Keep it for the phases to come."""

@@ -56,6 +56,17 @@ def driven(inputs, column, scale, out):
 
 
 @njit(**OPTIONS)
+def pushed(theta, columns, values, nodes, scale, out):
+    """Add to out (n,) what current sources push into its nodes: scale times theta, or values where columns are -1."""
+    total = np.zeros(len(out))
+    for i in range(len(columns)):
+        k = columns[i]
+        total[nodes[i]] += scale[i] * (theta[k] if k >= 0 else values[i])
+    for j in range(len(out)):
+        out[j] += total[j]
+
+
+@njit(**OPTIONS)
 def finite(x):
     """Whether all of (k, n) are finite numbers."""
     for s in range(len(x)):

@@ -64,8 +64,7 @@ class Ready:
                 )  # fmt: skip
         currents = [np.zeros_like(total) for total in known.totals]
         for c in blocks.currents:
-            own = currents[c.layer - blocks.n_held]
-            own += c.into(theta, len(own)).astype(own.dtype)
+            streams.pushed(theta, c.columns, c.values, c.nodes, c.scale, currents[c.layer - blocks.n_held])
         self.currents = tuple(currents)
         self._free = [
             (b.lower - blocks.n_held, b.upper - blocks.n_held, known.matrices[n], known.across.get(n))
