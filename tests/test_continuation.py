@@ -9,6 +9,8 @@ from analogpnn.agreement import random_deck
 from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.assembly import right_hand_side
 from analogpnn.engines.fast.full import Full
+from analogpnn.engines.fast.leaping import over_folds
+from analogpnn.engines.fast.restrained import LOOSE, newton
 from analogpnn.engines.fast.restraint import restrain, tangent_beside
 from analogpnn.engines.fast.solver import Solver
 from analogpnn.engines.fast.wandering import wander
@@ -19,6 +21,7 @@ WAYS = (
     continuation.source_stepping,
     continuation.pseudo_transient,
     continuation.cautiously,
+    over_folds,
 )
 
 
@@ -91,15 +94,36 @@ def test_hard_random_circuits(seed, kinds):
     assert Newton().equilibrium(circuit).residual < 1e-9
 
 
+TUNNEL = """a tunnel diode of 1 mA at 0.1 V that rises again beyond 0.5 V, fed 1.15 mA
+I1 0 n 1.15m
+B1 n 0 I=1m*(v(n)/0.1)*exp(1-v(n)/0.1)+1p*(exp(v(n)/0.026)-1)
+"""
+
+
+def test_a_fold_of_the_path_is_leapt_over():
+    full, laws, b, known = problem(read(TUNNEL), np.zeros((1, 0)))
+    x, last = np.zeros((1, 1)), None
+    for s in np.geomspace(1.0, 1e-6, 400):  # the path itself: it ends near s = 1.4 mS
+        found, ok, _ = newton(full, laws, b, known, x, np.array([s]), np.zeros((1, 1)), 5)
+        if not ok[0] or found[0, 0] > 0.3:
+            break
+        x, last = found, s
+    assert 5e-4 < last < 3e-3 and x[0, 0] < 0.2
+    x, done = over_folds(full, laws, b, known)
+    assert done[0] and 0.5 < x[0, 0] < 0.6
+    v = x[0, 0]
+    assert abs(1e-3 * v / 0.1 * np.exp(1 - v / 0.1) + 1e-12 * np.expm1(v / 0.026) - 1.15e-3) < 1e-9
+
+
 def test_wandering_comes_by_where_no_path_from_zero_leads():
     rng = np.random.default_rng([0, 742])
     circuit = read(random_deck(rng, int(rng.integers(11, 51)), "rvib"))
     full, laws, b, known = problem(circuit, np.zeros((1, 0)))
-    tried = [way(full, laws, b, known) for way in WAYS]
+    tried = [way(full, laws, b, known) for way in WAYS if way is not over_folds]
     assert not any(done[0] for _, done in tried)
-    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), continuation.LOOSE)
+    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), LOOSE)
     assert x is not None
-    near = wander(full, laws, b[0], known[0], np.array([x]), continuation.LOOSE)
+    near = wander(full, laws, b[0], known[0], np.array([x]), LOOSE)
     np.testing.assert_allclose(near, x, rtol=1e-6)
     again, done = continuation.settle(full, laws, b, known, start=x[None])
     assert done[0]
@@ -113,7 +137,7 @@ def test_wandering_past_breakdown_diodes():
     rng = np.random.default_rng([2, 707])
     circuit = read(random_deck(rng, int(rng.integers(51, 201)), "rvidmbe"))
     full, laws, b, known = problem(circuit, np.zeros((1, 0)))
-    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), continuation.LOOSE)
+    x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), LOOSE)
     assert continuation.settle(full, laws, b, known, start=x[None])[1].all()
 
 

@@ -21,6 +21,7 @@ from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.deflation import deflated
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.laws import Laws
+from analogpnn.engines.fast.restrained import newton
 from analogpnn.engines.fast.solver import Solver
 from analogpnn.engines.newton import Newton
 from analogpnn.engines.stability import escape, growth, index
@@ -282,11 +283,9 @@ class _Problem:
         if settle:
             x, done = continuation.pseudo_transient(self.full, self.laws, b, known, begin)
         else:
-            x, done, _ = continuation.newton(self.full, self.laws, b, known, begin, zero, begin, STEPS)
+            x, done, _ = newton(self.full, self.laws, b, known, begin, zero, begin, STEPS)
         if done.any():  # once more from there: to rounding
-            x[done], again, _ = continuation.newton(
-                self.full, self.laws, b[done], known[done], x[done], zero[done], x[done], STEPS
-            )
+            x[done], again, _ = newton(self.full, self.laws, b[done], known[done], x[done], zero[done], x[done], STEPS)
             done[done] = again
         return [place for one in x[done] if (place := self._place(one, found)) < MOST]
 

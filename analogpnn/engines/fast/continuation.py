@@ -8,8 +8,8 @@ the resistance s * OHMS2 in each voltage branch,
 from an x that a neighbouring stage has found: gmin stepping lets s go to zero with a = 0, source stepping lets p grow
 to one, and pseudo-transient continuation is the implicit Euler method, a the last x and s = C / h with growing step h:
 a circuit with a capacitor at each node and an inductance in each source, let go from 0 V. Steps adapt for each
-sample by itself, and what doesn't come along is given up. The very last resort is luck: other restraints and
-random starts.
+sample by itself, and what doesn't come along is given up; where a path turns back, one may leap over (`leaping`). The
+very last resort is luck: other restraints and random starts (`wandering`).
 
 References
 ----------
@@ -23,17 +23,14 @@ import numpy as np
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
-from analogpnn.engines.fast.restraint import GROWTH, moved, restrain, tangent_beside
+from analogpnn.engines.fast.leaping import over_folds
+from analogpnn.engines.fast.restrained import FIRST, INNER, LEAST, LOOSE, MOST, newton
 from analogpnn.engines.fast.wandering import wander
 
-LOOSE = 1e-6
-"""Agreement asked of controls (relative, V): nodes that float on gmin at kilovolts can't do better in 64 bits."""
 DIRECT = 120
 """Newton steps straight from 0 V."""
 CAUTIOUS = 300
 """The same, where none may exceed its tangent."""
-INNER = 30
-"""Newton steps for one stage."""
 BUDGET = 900
 """Newton steps for all stages of one way; then the sample is given up."""
 DRAWS = 4
@@ -41,8 +38,6 @@ SMALL, MOST_STEPS = 0.5, 100
 """Largest change of a control [V] and number of Newton steps, where sources are stepped in small steps."""
 MISSES = 4
 """Parts in a row that may be left out there."""
-FIRST, LEAST, MOST = 1e-2, 1e-16, 1e6
-"""Where s begins, below which it is 0, and from which nothing is expected any more [S]."""
 
 
 def settle(
@@ -56,7 +51,7 @@ def settle(
     done, tried = np.zeros(len(b), dtype=bool), []
     if start is not None:
         x, done, _ = newton(full, laws, b, known, start, np.zeros(len(b)), start, INNER)
-    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, in_small_steps, cautiously):
+    for way in (directly, gmin_stepping, source_stepping, pseudo_transient, in_small_steps, cautiously, over_folds):
         left = np.flatnonzero(~done)
         if not len(left):
             return x, done
@@ -159,50 +154,6 @@ def pseudo_transient(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray, s
         s[bad] = np.maximum(6.0 * s[bad], 10.0 * LEAST)
         live[bad] = s[bad] <= MOST
     return x, done
-
-
-def newton(full: Full, laws: Laws, b, known, x, s, anchor, max_steps: int, growth=GROWTH):
-    """Newton's method on a batch from x, each step restrained to where the laws still look like their tangents.
-
-    Parameters
-    ----------
-    b, x, anchor : ndarray, shape (B, n_free)
-    known : ndarray, shape (B, n_in)
-    s : ndarray, shape (B,)
-        Conductance from every node to its anchor [S].
-    growth : float
-        See `restrain`.
-
-    Returns
-    -------
-    x : ndarray (B, n_free)
-        Solutions, and where there is none the last step.
-    done : ndarray (B,) of bool, used : ndarray (B,) of int
-    """
-    ports = full.ports
-    rows = np.arange(len(b))
-    out, done, used = np.array(x), np.zeros(len(b), dtype=bool), np.full(len(b), max_steps)
-    at = laws.element_controls((ports.read_free @ x.T).T + known)
-    pull = s[:, None] * full.inertia * anchor
-    with np.errstate(all="ignore"):
-        for step in range(1, max_steps + 1):
-            at, t = tangent_beside(laws, at)
-            fixed = (ports.inject_free @ (t.offset + laws.times(t, known[rows])).T).T
-            solved = full.solve(laws, t, b[rows] + pull[rows] - fixed, s[rows])
-            new = laws.element_controls((ports.read_free @ solved.T).T + known[rows])
-            error = moved(new, at)
-            ok = error <= LOOSE
-            finite = np.isfinite(solved).all(axis=1)
-            out[rows[finite]] = solved[finite]
-            done[rows[ok]], used[rows[ok]] = True, step
-            stay = ~ok & finite & np.isfinite(error)
-            if not stay.any():
-                break
-            at = restrain(laws, laws.limit(new, at, None), at, growth)
-            if not stay.all():
-                at = [[c[stay] for c in group] for group in at]
-                rows = rows[stay]
-    return out, done, used
 
 
 def residual(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analogpnn.engines.fast.continuation import LOOSE
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.laws import Laws
+from analogpnn.engines.fast.restrained import LOOSE
 from analogpnn.engines.fast.restraint import moved, restrain, tangent_beside
 
 LONGEST = 100.0
@@ -26,7 +26,7 @@ LONGEST = 100.0
 def deflated(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray, x: np.ndarray, roots: np.ndarray, steps: int):
     """Newton's method on a batch from x (B, n_free), away from the operating points `roots` (m, n_free).
 
-    Distances are between node voltages. The other arguments, and what is returned: as of `continuation.newton`.
+    Distances are between node voltages. The other arguments, and what is returned: as of `restrained.newton`.
     """
     ports, nodes = full.ports, full.inertia > 0
     x, done = np.array(x), np.zeros(len(x), dtype=bool)

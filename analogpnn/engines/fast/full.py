@@ -53,7 +53,11 @@ class Full:
             return solve_rows(m, right)
         out = np.empty_like(right)
         for k in range(len(right)):
-            m = sp.csc_matrix((self.base + added[:, k], self.block.rows, self.block.pointers), shape=self.block.shape)
+            entries = self.base + added[:, k]
+            if not np.isfinite(entries).all():
+                out[k] = np.nan
+                continue
+            m = sp.csc_matrix((entries, self.block.rows, self.block.pointers), shape=self.block.shape)
             if s is not None and s[k]:
                 m = (m + sp.diags(s[k] * self.inertia)).tocsc()
             try:
