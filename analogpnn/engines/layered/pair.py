@@ -31,13 +31,15 @@ def settle_pair(
     """
     m, n = w.shape
     number = w.dtype.type
-    v, u, power, above = np.empty_like(inflow), np.zeros_like(inflow_above), np.empty(len(fed)), np.empty(m, w.dtype)
+    v, u, power = np.empty_like(inflow), np.zeros_like(inflow_above), np.empty(len(fed))
+    base, above = np.empty(n, w.dtype), np.empty(m, w.dtype)
     failed = -1
     for s in range(len(fed)):
         h, o = v[s], u[s]
         a, b, c, d = low[min(s, len(low) - 1)], high[min(s, len(high) - 1)], low_above[0], high_above[0]
         if len(low_above) > 1:
             c, d = low_above[s], high_above[s]
+        _both(base, inflow[s], own)
         for k in range(m):
             above[k] = inflow_above[s, k] + own_above[k]
             if len(push):
@@ -47,7 +49,7 @@ def settle_pair(
         last = np.inf
         done = False
         for _turn in range(1, (sweeps if sweeps > 0 else most) + 1):
-            _below(w, inflow[s], own, inverse, a, b, h, o)
+            _below(w, base, inverse, a, b, h, o)
             moved, size = number(0), number(0)
             for k in range(m):
                 row = w[k]
@@ -73,12 +75,19 @@ def settle_pair(
         if sweeps == 0:
             if not done and failed < 0:
                 failed = s
-            _below(w, inflow[s], own, inverse, a, b, h, o)
+            _below(w, base, inverse, a, b, h, o)
         power[s] = fed[s] + _taken(inflow[s], own, h) + _taken(inflow_above[s], own_above, o)
         if len(push):
             for k in range(m):
                 power[s] += push[s, k] * o[k]
     return v, u, power, failed
+
+
+@njit(**OPTIONS)
+def _both(out, a, b):
+    """out = a + b."""
+    for j in range(out.shape[0]):
+        out[j] = a[j] + b[j]
 
 
 @njit(**OPTIONS)
@@ -91,16 +100,17 @@ def _taken(inflow, own, v):
 
 
 @njit(**OPTIONS)
-def _below(w, inflow, own, inverse, low, high, h, o):
+def _below(w, into, inverse, low, high, h, o):
     m, n = w.shape
     for j in range(n):
-        h[j] = inflow[j] + own[j]
+        h[j] = into[j]
     k = 0
     while k + 4 <= m:  # four at a time: fewer ways to the cache and back
-        w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
         a, b, c, d = o[k], o[k + 1], o[k + 2], o[k + 3]
-        for j in range(n):
-            h[j] += (a * w0[j] + b * w1[j]) + (c * w2[j] + d * w3[j])
+        if a != 0 or b != 0 or c != 0 or d != 0:  # all are zero where no first guess was given
+            w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
+            for j in range(n):
+                h[j] += (a * w0[j] + b * w1[j]) + (c * w2[j] + d * w3[j])
         k += 4
     while k < m:
         row, a = w[k], o[k]

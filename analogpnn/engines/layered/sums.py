@@ -62,7 +62,7 @@ class Ready:
                     f"all conductances at node '{node}' are zero: its voltage is anything",
                     path=circuit.path, cure="give them a lower bound above zero",
                 )  # fmt: skip
-        currents = [np.zeros_like(total) for total in known.totals]
+        currents = [np.zeros(len(total), total.dtype) for total in known.totals]
         for c in blocks.currents:
             streams.pushed(theta, c.columns, c.values, c.nodes, c.scale, currents[c.layer - blocks.n_held])
         self.currents = tuple(currents)
