@@ -56,9 +56,6 @@ class _Linear(Deferred):
     def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
 
-    def _make(self) -> np.ndarray:
-        raise NotImplementedError
-
     def times(self, factor: float) -> Any:
         """The same times a number."""
         raise NotImplementedError
