@@ -338,6 +338,23 @@ def test_a_junction_between_held_nodes_draws_its_charge():
     np.testing.assert_allclose(waves.source_currents[2:, 0], wanted[2:], rtol=1e-5)
 
 
+def test_the_last_sample_may_round_beyond_the_end():
+    waves = Transient().simulate(read("rc\nV1 a 0 1\nR1 a b 1k\nC1 b 0 1n\n"), stop=2e-6, step=2e-9)
+    assert 1000 * 2e-9 > 2e-6 and waves.times[-1] == 2e-6
+    np.testing.assert_allclose(waves.node_voltages[-1], 1.0, rtol=1e-9)
+
+
+def test_samples_within_the_first_steps():
+    text = "sine\nCI i g 10n\n.model j NJF(VTO=-3 BETA=1m CGD=2p CGS=2p)\nVD d 0 15\nVI i 0 SIN(0 0.1 10k)\n"
+    circuit = read(text + "RG g 0 1meg\nJ1 o g s j\nRD d o 2k\nRS s 0 680\nCS s 0 47u\n")
+    times = 1e-6 * np.arange(101)
+    fine = Transient(rtol=1e-8, atol=1e-11).simulate(circuit, stop=1e-4, times=times)
+    for method in ("esdirk4", "bdf"):
+        waves = Transient(method=method).simulate(circuit, stop=1e-4, times=times)
+        np.testing.assert_allclose(waves.voltage("i"), 0.1 * np.sin(2e4 * np.pi * times), atol=1e-12)
+        np.testing.assert_allclose(waves.node_voltages, fine.node_voltages, atol=1e-6)
+
+
 def test_sources_can_be_held():
     circuit = held(read(CLIPPER), {"v1": 0.2})
     waves = Transient().simulate(circuit, stop=1e-5)

@@ -133,6 +133,37 @@ Rs s 0 2k
         1e-7,
     ),
     "lattice": (lattice(), 1.2e-7),
+    "JFET stage": (
+        """* gate leak, source resistor bypassed, driven by a sine
+.model jn NJF(VTO=-2.8 BETA=1.2m LAMBDA=2m RD=2 RS=2 IS=20f PB=0.9 FC=0.5 CGD=1.5p CGS=2.5p)
+Vdd top 0 15
+Vin in 0 SIN(0 0.2 10k)
+Cin in g 10n
+Rg g 0 1meg
+J1 d g s jn
+Rd top d 2.4k
+Rs s 0 700
+Cs s 0 47u
+""",
+        1.5e-4,
+    ),
+    "CMOS ring": (
+        """* three inverters with gate, overlap and junction capacitances
+.model nn NMOS(LEVEL=1 VTO=0.7 KP=120u LAMBDA=0.05 TOX=15n CGSO=0.3n CGDO=0.3n CJ=0.5m CJSW=0.3n PB=0.8)
+.model pp PMOS(LEVEL=1 VTO=-0.8 KP=40u LAMBDA=0.06 TOX=15n CGSO=0.3n CGDO=0.3n CJ=0.5m CJSW=0.3n PB=0.8)
+.subckt inv i o p
+MP o i p p pp W=5u L=0.6u AD=5p AS=5p PD=12u PS=12u
+MN o i 0 0 nn W=2u L=0.6u AD=2p AS=2p PD=6u PS=6u
+.ends
+Vdd p 0 3.3
+X1 a b p inv
+X2 b c p inv
+X3 c a p inv
+CL a 0 20f
+.ic v(a)=0 v(b)=3.3
+""",
+        1e-10,
+    ),
 }
 
 

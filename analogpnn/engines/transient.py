@@ -42,7 +42,7 @@ class Transient:
     method : str
         ``esdirk5`` (order 5), ``esdirk4`` (order 4), ``tr-bdf2`` (order 2), or ``bdf`` (backward differentiation of
         order 1 to 5, see `engines.ode.multistep`). ``auto`` is ``bdf`` where all poles of the circuit are real and no
-        waveform has corners, ``esdirk4`` where transistors store charge, else ``esdirk5``.
+        waveform has corners, and where transistors store charge (``esdirk4`` with inductors), else ``esdirk5``.
     max_step : float
         Longest step [s]; 0: a 32nd of the run, and an eighth of the period of any sinusoidal source.
 
@@ -186,12 +186,15 @@ class Transient:
         dynamics = Dynamics(circuit, theta, sources, currents, voltages)
         longest = self.max_step or min(stop / 32, sources.longest_step)
         if not self.max_step and not len(dynamics.free):
-            longest = min(longest, stop / 256)  # no error of an unknown shortens steps: charges alone are differentiated
+            longest = min(longest, stop / 256)  # nothing has an error that would shorten steps
         accuracy = Accuracy(self.rtol, self.atol, self.current_atol)
         name = self.method
         if name == "auto":
             # Where a circuit is stiff throughout, esdirk5's estimate asks for far shorter steps than its error does.
-            name = "esdirk4" if dynamics.skeleton.coupled else "esdirk5"
+            name = "esdirk5"
+            if dynamics.skeleton.coupled:
+                # What rings in inductors may grow by backward differentiation of order 3 and more.
+                name = "esdirk4" if dynamics.has_fluxes else "bdf"
             if dynamics.skeleton.has_real_poles and len(dynamics.free) and not len(corners):
                 name = "bdf"
         return (Multistep if name == "bdf" else Integrator)(dynamics, method(name), accuracy, longest)
@@ -206,7 +209,7 @@ def sample_times(stop: float, step: float | None, times: ArrayLike | None) -> tu
         if not (np.isfinite(step) and 0 < step <= stop):
             raise ExperimentError(f"the step must lie between 0 and the end {stop:g} s, not be {step:g} s")
         count = int(np.floor(stop / step * (1 + 1e-12)))
-        return np.arange(count + 1) * step, step
+        return np.minimum(np.arange(count + 1) * step, stop), step  # the last one may round beyond
     times = np.asarray(times, dtype=float)
     if times.ndim != 1 or not len(times) or np.any(np.diff(times) <= 0) or times[0] < 0 or times[-1] > stop:
         raise ExperimentError(f"sample times must rise from 0 at least to {stop:g} s at most")

@@ -146,7 +146,8 @@ def resample(t: np.ndarray, x: np.ndarray, times: np.ndarray, corners: np.ndarra
         count = min(4, len(nodes))
         interval = np.clip(np.searchsorted(nodes, times[mine]) - 1, 0, len(nodes) - 2)
         window = np.clip(interval - (count - 1) // 2, 0, len(nodes) - count)[:, None] + np.arange(count)
-        w = weights(nodes[window], times[mine][:, None])
+        # Of a start without an operating point ngspice's first point is an instant after zero.
+        w = weights(nodes[window], np.maximum(times[mine], nodes[0])[:, None])
         out[mine] = np.matmul(w, points[window])[:, 0, :]
     return out
 

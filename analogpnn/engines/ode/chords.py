@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analogpnn.engines.fast.laws import Laws, summed
+from analogpnn.engines.ode.scalars import evaluate
 
 if TYPE_CHECKING:
     from analogpnn.engines.ode.level import Team
@@ -60,7 +61,7 @@ class Chords:
         """Port currents (B, n_out), and the slopes of every element."""
         laws, total, slopes = self.laws, None, []
         for g, (controls, values, out) in enumerate(zip(laws.element_controls(u), laws.parameters, laws.sum_out)):
-            value, *d = laws.groups[g].device.law(*controls, *values)
+            value, *d = evaluate(laws.groups[g].device, controls, values)
             part = summed(value, out)
             total = part if total is None else total + part
             slopes.append(d)

@@ -9,9 +9,9 @@ import scipy.sparse as sp
 
 from analogpnn.circuit.circuit import Circuit
 from analogpnn.engines.fast.assembly import right_hand_side
-from analogpnn.engines.fast.laws import Laws
 from analogpnn.engines.ode.companion import skeleton
 from analogpnn.engines.ode.level import Level
+from analogpnn.engines.ode.scalars import LoneLaws, evaluate
 from analogpnn.engines.ode.sources import Sources
 
 KEPT_LEVELS = 64
@@ -46,8 +46,10 @@ class Dynamics:
         self._static: np.ndarray | None = None
         self.feed = self._feed()
         self.known = self._known_map()
-        self.laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 0.0))
-        self.unit_laws = Laws(self.skeleton.whole, self.skeleton.ports, self.skeleton.parameters(self.parameters, 1.0))
+        whole, ports = self.skeleton.whole, self.skeleton.ports
+        self.laws, self.unit_laws = (
+            LoneLaws(whole, ports, self.skeleton.parameters(self.parameters, rate)) for rate in (0.0, 1.0)
+        )
         resistive = self.skeleton.linear(self.parameters, 0.0)
         self.leaving = resistive.leaving
         self.known_capacitance = self.capacitance[own.known_nodes]
@@ -55,6 +57,12 @@ class Dynamics:
         self._levels: OrderedDict[float, Level] = OrderedDict()
         self._rates: dict[float, float] = {}
         self.factorisations = 0
+
+    @property
+    def has_fluxes(self) -> bool:
+        """Whether currents of branches are states: inductors."""
+        stored = self.capacitance.nonzero()[0]
+        return bool(np.any((stored >= self.circuit.n_nodes) & (stored < self.circuit.n_unknowns)))
 
     # -- the right-hand side -------------------------------------------------------------------------------
 
@@ -116,19 +124,19 @@ class Dynamics:
         times = np.asarray(times, dtype=float).reshape(-1, 1)
         values[list(group.device.parameters).index("time")] = np.broadcast_to(times, (len(times), len(group.names)))
 
-    def set_time(self, laws: Laws, times) -> None:
+    def set_time(self, laws: LoneLaws, times) -> None:
         """Tell the nonlinear laws what time it is, for each sample."""
         if self.skeleton.timed:
             for group, values in zip(laws.groups, laws.parameters):
                 if "time" in group.device.parameters:
                     self._set_time(group, values, times)
 
-    def set_rate(self, laws: Laws, rate) -> None:
+    def set_rate(self, laws: LoneLaws, rate) -> None:
         """Tell the companions of nonlinear charges and capacitances their rate: a number, or (B, 1)."""
         for k in (*self.skeleton.charged, *(k for k, _ in self.skeleton.displaced)):
             laws.parameters[k][-1] = np.broadcast_to(rate, (*np.shape(rate)[:-1], len(laws.groups[k].names)))
 
-    def set_past(self, laws: Laws, star: np.ndarray) -> None:
+    def set_past(self, laws: LoneLaws, star: np.ndarray) -> None:
         """Tell the capacitances that are no derivatives of charges the voltages x* that a stage starts from."""
         if self.skeleton.displaced:
             at = laws.element_controls(self.ports_of(star))
@@ -166,7 +174,8 @@ class Dynamics:
         if not places:
             return []
         at = self.unit_laws.element_controls(u)
-        return [self.unit_laws.groups[k].device.law(*at[k], *self.unit_laws.parameters[k])[0] for k in places]
+        laws = self.unit_laws
+        return [evaluate(laws.groups[k].device, at[k], laws.parameters[k])[0] for k in places]
 
     def complete(self, x: np.ndarray, k: np.ndarray, injected: np.ndarray | None, times, rows) -> np.ndarray:
         """Unknowns (B, n_unknowns) with the currents of sources that hold nodes, by Kirchhoff's law there."""

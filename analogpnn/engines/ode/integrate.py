@@ -175,7 +175,16 @@ class Integrator:
             first = ladder.steps
             recorder.end()
         self.counts.factorisations = self.dynamics.factorisations
+        self._hold(recorder)
         return recorder.samples, state
+
+    def _hold(self, recorder: Recorder) -> None:
+        """Samples of nodes that waveforms hold, as they are and not interpolated: no error control watches those."""
+        known, sources = self.dynamics.skeleton.own.known_nodes, self.dynamics.sources
+        if len(known) and sources.given is None:
+            for b in self.everyone.tolist():
+                s = sources.at(recorder.times, np.full(len(recorder.times), b))
+                recorder.samples[b][:, known] = (self.dynamics.known @ s.T).T
 
     def _stretch(self, state: State, ladder: Ladder, recorder: Recorder, asked: np.ndarray) -> None:
         """Take every sample to the end of the stretch; `state` is changed in place."""
@@ -253,16 +262,18 @@ class Integrator:
         near = self._near(asked, rows, t, ends)
         if near.any():
             predicted = np.matmul(guess.weights[:, -1, None, :], self.history.values[1][rows])[:, 0, :]
+            if (fresh := self.history.count[rows] == 1).any():
+                line = before + h[:, None] * state.k[:, self.watched]
+                predicted = np.where(fresh[:, None], line, predicted)
             error = np.maximum(error, SHARE * np.abs(now - predicted) * near[:, None])
         worst = (error / allowed).max(axis=1, initial=0.0)
         worst[~(ok & np.isfinite(worst))] = np.inf
         return State(x, k[-1], u, injected, q, [r[-1] for r in qk]), worst
 
     def _near(self, asked: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Whether a sample is asked for in this step or next to it (and there are points enough to judge by)."""
+        """Whether a sample is asked for in this step or next to it."""
         h = ends - starts
-        near = np.searchsorted(asked, ends + h) > np.searchsorted(asked, starts - h)
-        return near & (self.history.count[rows] >= self.history.size)
+        return np.searchsorted(asked, ends + h) > np.searchsorted(asked, starts - h)
 
     # -- corners -------------------------------------------------------------------------------------------
 

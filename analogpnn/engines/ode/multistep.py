@@ -81,7 +81,7 @@ class Multistep(Integrator):
             allowed *= self.accuracy.rtol
             allowed += self.absolute
             error = ERROR[k] * self._size(change, allowed)
-            near = self._near(asked, rows, ends - h, ends)
+            near = self._near(asked, rows, ends - h, ends) & (self.history.count[rows] >= self.history.size)
             if near.any():
                 weights, _ = self.history.weights(rows, ends[:, None])
                 surprise = x[:, self.watched] - np.matmul(weights, self.history.values[1][rows])[:, 0, :]
