@@ -53,6 +53,25 @@ class AnalogError(Exception):
         return "\n".join(lines)
 
 
+class IgnoredWarning(UserWarning):
+    """Something in a netlist that ngspice ignores with a word, and so do we.
+
+    Parameters
+    ----------
+    what : str
+        In one sentence.
+    path : optional
+        The file it stands in.
+    """
+
+    def __init__(self, what: str, path: object = None):
+        self.what, self.path = what, path
+        super().__init__(what, path)
+
+    def __str__(self) -> str:
+        return str(AnalogError(self.what, path=self.path))
+
+
 def _rebuild(kind: type[AnalogError], state: dict) -> AnalogError:
     error = kind.__new__(kind)
     error.__dict__.update(state)

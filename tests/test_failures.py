@@ -5,7 +5,8 @@ import pytest
 from circuits import read
 
 from analogpnn import Circuit, Clamp, ConvergenceError, Inject, NetlistError, Newton, Ngspice
-from analogpnn.errors import ExperimentError
+from analogpnn.cli.main import main
+from analogpnn.errors import ExperimentError, IgnoredWarning
 
 GOOD = """a small circuit
 *@ input V1
@@ -145,3 +146,18 @@ def test_no_operating_point_in_ngspice_names_the_sample():
     with pytest.raises(ConvergenceError) as caught:
         Ngspice().equilibrium(read(NO_ROOT), inputs=np.array([[0.1], [0.2], [0.3], [0.4]]))
     assert caught.value.sample == 2
+
+
+def test_what_ngspice_ignores_is_ignored_with_a_word(tmp_path, capsys):
+    text = GOOD + ".model q NMOS(VTO=0.7 TT=161n)\nM1 out in 0 0 q\nM2 in out 0 0 q\n"
+    with pytest.warns(IgnoredWarning, match="model 'q': TT is no NMOS parameter, and ignored"):
+        read(text)
+    deck = tmp_path / "deck.cir"
+    deck.write_text(text + ".end\n")
+    with pytest.raises(SystemExit) as end:
+        main(["op", str(deck)])
+    assert end.value.code == 0
+    assert capsys.readouterr().err.count("TT is no NMOS parameter") == 1
+    with pytest.raises(SystemExit):
+        main(["check", str(deck)])
+    assert "TT is no NMOS parameter" in capsys.readouterr().out

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analogpnn.devices.device import Device
-from analogpnn.errors import NetlistError
+from analogpnn.errors import IgnoredWarning, NetlistError
 from analogpnn.expression import Control
 from analogpnn.netlist.flat import FlatCard, Model
 
@@ -68,9 +69,15 @@ def check_parameters(card: FlatCard, known: str) -> None:
         raise error(card, f"'{card.name}' has no parameter '{extra[0]}'", f"known: {known}")
 
 
-def check_model(card: FlatCard, model: Model, known: Mapping, silent: set[str]) -> None:
+def check_model(card: FlatCard, model: Model, known: Mapping, silent: set[str], missing: set[str]) -> None:
+    """Refuse parameters that are `missing` here and known to ngspice; warn of those that it doesn't know either."""
     for name, value in model.values.items():
-        if name not in known and name not in silent and value != 0:
+        if name in known or name in silent:
+            continue
+        if name not in missing:
+            what = f"model '{model.name}': {name.upper()} is no {model.type.upper()} parameter, and ignored"
+            warnings.warn(IgnoredWarning(what, card.path), stacklevel=2)
+        elif value != 0:
             raise error(
                 card,
                 f"model '{model.name}': {name.upper()} is not part of the {model.type.upper()} law here",

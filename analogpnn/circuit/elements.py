@@ -162,7 +162,7 @@ def _controlled(card: FlatCard, _: Conditions) -> Iterator[Element]:
 def _diode(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     if card.model is None or card.model.type != "d":
         raise _error(card, f"'{card.name}' needs a model of type D", ".model name D(IS=1e-14 N=1)")
-    _check_model(card, card.model, diode.MODEL, diode.SILENT)
+    _check_model(card, card.model, diode.MODEL, diode.SILENT, diode.MISSING)
     level = card.model.values.get("level", 1)
     if level not in (1, 3):
         raise _error(card, f"model '{card.model.name}' is of level {level:g}; known here: 1 and 3")
@@ -196,7 +196,7 @@ def _mosfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
             card, f"model '{card.model.name}' is of level {level:g}; the fast engine knows level 1",
             "fit a level-1 card, or run the deck in ngspice itself",
         )  # fmt: skip
-    _check_model(card, card.model, mosfet.MODEL, mosfet.SILENT)
+    _check_model(card, card.model, mosfet.MODEL, mosfet.SILENT, set())
     _check_parameters(card, _MOSFET)
     model, sign = card.model.values, 1.0 if card.model.type == "nmos" else -1.0
     for end in ("rd", "rs"):

@@ -7,6 +7,7 @@ most likely not meant is a *warning*, what is merely left over is a *note*.
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from analogpnn.circuit.elements import ExpressionDevices, expand
 from analogpnn.circuit.local import has_force
 from analogpnn.circuit.selection import Trainable, select_inputs, select_outputs, select_trainables
 from analogpnn.devices.device import Device
-from analogpnn.errors import NetlistError
+from analogpnn.errors import IgnoredWarning, NetlistError
 from analogpnn.expression.evaluate import BUILT_IN, CONSTANTS
 from analogpnn.netlist.cards import Card
 from analogpnn.netlist.directives import Directive
@@ -226,11 +227,17 @@ def _circuit(netlist: Netlist, flat: Flat, devices: Iterable[Device]) -> Iterato
     )
     expressions, known = ExpressionDevices(), {device.name.lower(): device for device in devices}
     elements: list[Element] = []
-    for card in flat.cards:
-        try:
-            elements += expand(card, conditions, expressions, known)
-        except NetlistError as error:
-            yield _of_error(error, netlist.path)
+    errors = []
+    with warnings.catch_warnings(record=True) as ignored:
+        warnings.simplefilter("always", IgnoredWarning)
+        for card in flat.cards:
+            try:
+                elements += expand(card, conditions, expressions, known)
+            except NetlistError as error:
+                errors.append(error)
+    yield from (_of_error(error, netlist.path) for error in errors)
+    for what in dict.fromkeys(w.message.what for w in ignored if isinstance(w.message, IgnoredWarning)):
+        yield Finding("warning", netlist.path, None, what, "Check its spelling, or leave it out.")
     if not elements:
         yield Finding("error", netlist.path, None, "no elements: there is no circuit in it")
         return

@@ -48,7 +48,7 @@ def bipolar(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     model = card.model.values
     if "rco" not in model:  # without it ngspice looks at none of these
         model = {name: value for name, value in model.items() if name not in _QUASI_SATURATION}
-    check_model(card, replace(card.model, values=model), bjt.MODEL, bjt.SILENT)
+    check_model(card, replace(card.model, values=model), bjt.MODEL, bjt.SILENT, bjt.MISSING)
     if model.get("nkf", model.get("nk", 0.5)) != 0.5:
         raise error(card, f"model '{card.model.name}': NKF other than 0.5 is not known here")
     check_parameters(card, "area areab areac m off ic icvbe icvce temp dtemp")
@@ -84,7 +84,7 @@ def jfet(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Channel, gate junctions, series resistances."""
     sign = _sign(card, ("njf", "pjf"), "NJF(VTO=-2 BETA=1e-4)")
     assert card.model is not None
-    check_model(card, card.model, jfet_.MODEL, jfet_.SILENT)
+    check_model(card, card.model, jfet_.MODEL, jfet_.SILENT, set())
     check_parameters(card, "area m off ic icvds icvgs temp dtemp")
     p = jfet_.parameters(
         card.model.values, card.values, sign=sign, celsius=conditions.of(card), tnom=conditions.tnom,
@@ -104,7 +104,7 @@ def switch(card: FlatCard, conditions: Conditions) -> Iterator[Element]:
     """Two conductances, chosen by a voltage or a current."""
     assert card.model is not None
     kind = card.model.type
-    check_model(card, card.model, switches.MODEL[kind], set())
+    check_model(card, card.model, switches.MODEL[kind], set(), set())
     for name in ("ron", "roff"):
         if card.model.values.get(name) == 0:
             raise error(card, f"model '{card.model.name}' has {name}=0: a switch is never quite a short", f"{name}=1m")

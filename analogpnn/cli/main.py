@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +38,7 @@ from analogpnn.cli.terminal import (
     verification_rows,
 )
 from analogpnn.cli.tran import tran
-from analogpnn.errors import AnalogError, ExperimentError, NetlistError
+from analogpnn.errors import AnalogError, ExperimentError, IgnoredWarning, NetlistError
 from analogpnn.experiments.exporting import FORMATS, export_run, exported_text, known_format
 from analogpnn.experiments.rundir import RECORD, Run, write_text
 
@@ -63,7 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     The one place where errors become text: a user's mistake never shows a traceback, a mistake of ours does.
     """
-    sys.exit(_run(arguments))
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", IgnoredWarning)
+        warnings.showwarning = _say  # type: ignore[assignment]
+        sys.exit(_run(arguments))
+
+
+def _say(message, category, *_) -> None:
+    """A warning as a sentence."""
+    print(f"warning: {message}" if category is IgnoredWarning else f"{category.__name__}: {message}", file=sys.stderr)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

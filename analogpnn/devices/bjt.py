@@ -98,6 +98,14 @@ SILENT = {
     "pd_max", "ic_max", "ib_max", "te_max", "rth0", "gap1", "gap2", "tlevc", "cte", "ctc", "cts", "tvje",
     "tvjc", "tvjs",
 }  # fmt: skip
+MISSING = {
+    "cn", "d", "gamma", "qco", "quasimod", "rco", "tbf1", "tbf2", "tbr1", "tbr2", "tikf1", "tikf2", "tikr1",
+    "tikr2", "tirb1", "tirb2", "tis1", "tis2", "tisc1", "tisc2", "tise1", "tise2", "tiss1", "tiss2", "titf1",
+    "titf2", "tlev", "tmjc1", "tmjc2", "tmje1", "tmje2", "tmjs1", "tmjs2", "tnc1", "tnc2", "tne1", "tne2", "tnf1",
+    "tnf2", "tnr1", "tnr2", "tns1", "tns2", "trb", "trb1", "trb2", "trc", "trc1", "trc2", "tre", "tre1", "tre2",
+    "trm1", "trm2", "ttf1", "ttf2", "ttr1", "ttr2", "tvaf1", "tvaf2", "tvar1", "tvar2", "vg", "vo",
+}  # fmt: skip
+"""Parameters that ngspice knows and that are missing here."""
 
 
 class Parts(NamedTuple):

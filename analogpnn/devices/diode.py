@@ -51,6 +51,11 @@ SILENT = {
     "vp", "tm1", "tm2", "tt1", "tt2", "ttt1", "ttt2", "cta", "ctc", "ctp", "tpb", "tphp", "fv_max", "bv_max", "id_max",
     "te_max", "pd_max", "rth0", "cth0", "tlevc",
 }  # fmt: skip
+MISSING = {
+    "ik", "ikf", "ikr", "isr", "jsw", "jtun", "jtunsw", "keg", "lm", "lp", "nr", "ns", "ntun", "tref", "tvj", "wm",
+    "wp", "xm", "xoi", "xom", "xp", "xtitun", "area", "pj",
+}  # fmt: skip
+"""Parameters that ngspice knows and that are missing here."""
 SMALLEST = 1e-28
 """ngspice's ``epsmin``: smaller saturation currents are taken for this one [A]."""
 

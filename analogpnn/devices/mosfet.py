@@ -61,7 +61,8 @@ BULK = Device(
 
 MODEL = {
     "vto": 0.0, "kp": 2e-5, "gamma": 0.0, "phi": 0.6, "lambda": 0.0, "rd": 0.0, "rs": 0.0, "rsh": 0.0, "is": 1e-14,
-    "js": 0.0, "ld": 0.0, "tox": 0.0, "nsub": 0.0, "uo": 600.0, "tpg": 1.0, "nss": 0.0, "tnom": 27.0, "level": 1,
+    "js": 0.0, "ld": 0.0, "tox": 0.0, "nsub": 0.0, "uo": 600.0, "u0": 600.0, "tpg": 1.0, "nss": 0.0, "tnom": 27.0,
+    "level": 1,
 }  # fmt: skip
 SILENT = {
     "cbd", "cbs", "pb", "cgso", "cgdo", "cgbo", "cj", "mj", "cjsw", "mjsw", "fc", "kf", "af", "xj", "theta", "nlev",
@@ -72,6 +73,7 @@ SILENT = {
 def process(model: Mapping[str, float], sign: float, tnom: float) -> dict[str, float]:
     """KP, GAMMA, PHI and VTO, computed from TOX and NSUB where the card gives those instead."""
     out: dict[str, float] = {k: model.get(k, d) for k, d in MODEL.items()}
+    out["uo"] = model.get("uo", out["u0"])
     given = set(model)
     if "vto" not in given and "vt0" in given:
         out["vto"] = model["vt0"]
