@@ -93,7 +93,7 @@ def supported() -> str:
         "# What is supported",
         "",
         "This page is written by `python -m analogpnn.circuit.supported` from the code. What is not listed is refused "
-        "with the line it stands on; nothing is ignored silently. Parameters of models that ngspice doesn't know either "
+        "with the line it stands on; nothing is ignored silently. Model parameters that ngspice doesn't know either "
         "are ignored with a warning, as there.",
         "",
         "## Cards",
