@@ -42,7 +42,7 @@ class Transient:
     method : str
         ``esdirk5`` (order 5), ``esdirk4`` (order 4), ``tr-bdf2`` (order 2), or ``bdf`` (backward differentiation of
         order 1 to 5, see `engines.ode.multistep`). ``auto`` is ``bdf`` where all poles of the circuit are real and no
-        waveform has corners, and where transistors store charge (``esdirk4`` with inductors), else ``esdirk5``.
+        waveform has corners, ``esdirk4`` where transistors store charge, else ``esdirk5``.
     max_step : float
         Longest step [s]; 0: a 32nd of the run, and an eighth of the period of any sinusoidal source.
 
@@ -191,10 +191,7 @@ class Transient:
         name = self.method
         if name == "auto":
             # Where a circuit is stiff throughout, esdirk5's estimate asks for far shorter steps than its error does.
-            name = "esdirk5"
-            if dynamics.skeleton.coupled:
-                # What rings in inductors may grow by backward differentiation of order 3 and more.
-                name = "esdirk4" if dynamics.has_fluxes else "bdf"
+            name = "esdirk4" if dynamics.skeleton.coupled else "esdirk5"
             if dynamics.skeleton.has_real_poles and len(dynamics.free) and not len(corners):
                 name = "bdf"
         return (Multistep if name == "bdf" else Integrator)(dynamics, method(name), accuracy, longest)

@@ -58,12 +58,6 @@ class Dynamics:
         self._rates: dict[float, float] = {}
         self.factorisations = 0
 
-    @property
-    def has_fluxes(self) -> bool:
-        """Whether currents of branches are states: inductors."""
-        stored = self.capacitance.nonzero()[0]
-        return bool(np.any((stored >= self.circuit.n_nodes) & (stored < self.circuit.n_unknowns)))
-
     # -- the right-hand side -------------------------------------------------------------------------------
 
     def _feed(self) -> sp.csr_matrix:
