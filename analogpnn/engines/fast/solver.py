@@ -161,6 +161,7 @@ class Solver:
             k = int(np.flatnonzero(~done)[0])
             missed = continuation.residual(full, self.laws, b[k : k + 1], known[k : k + 1])[0]
             raise self._failure(missed, int(samples[k]))
+        x = continuation.polished(full, self.laws, x, b, known)
         self._check_digits(x, continuation.doubt(full, self.laws, x, known), samples)
         return x
 
