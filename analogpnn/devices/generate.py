@@ -143,7 +143,12 @@ def numpy_function(
 
 
 def _from_text(text: str) -> Generated:
-    namespace: dict = {"numpy": np}
+    return Generated(function_of(text, np), text)
+
+
+def function_of(text: str, numpy: Any) -> Callable[..., tuple]:
+    """The function of a generated text, with what stands for NumPy in it."""
+    namespace: dict = {"numpy": numpy}
     # The text was printed by sympy from an expression tree; nothing a user typed is compiled.
     exec(compile(text, "<generated law>", "exec"), namespace)
-    return Generated(namespace["law"], text)
+    return namespace["law"]

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from analogpnn.devices.device import Device
+from analogpnn.devices.generate import function_of
 from analogpnn.engines.fast.laws import Laws, Tangent, summed
 
 FEW = 12
@@ -54,10 +55,7 @@ _RAISED = (ArithmeticError, ValueError, TypeError, AttributeError)
 @lru_cache(maxsize=256)
 def scalar_law(device: Device):
     """The law of a device for plain numbers."""
-    namespace = {"numpy": _NUMBERS}
-    # The text of `devices.generate`, which nothing a user typed gets into.
-    exec(compile(device.law.text, "<generated law>", "exec"), namespace)
-    return namespace["law"]
+    return function_of(device.law.text, _NUMBERS)
 
 
 def evaluate(device: Device, controls: list[np.ndarray], values: list[np.ndarray]):
