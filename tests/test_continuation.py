@@ -9,7 +9,6 @@ from analogpnn.agreement import random_deck
 from analogpnn.engines.fast import continuation
 from analogpnn.engines.fast.assembly import right_hand_side
 from analogpnn.engines.fast.full import Full
-from analogpnn.engines.fast.leaping import over_folds
 from analogpnn.engines.fast.restrained import LOOSE, newton
 from analogpnn.engines.fast.restraint import restrain, tangent_beside
 from analogpnn.engines.fast.solver import Solver
@@ -21,7 +20,7 @@ WAYS = (
     continuation.source_stepping,
     continuation.pseudo_transient,
     continuation.cautiously,
-    over_folds,
+    continuation.over_folds,
 )
 
 
@@ -109,7 +108,7 @@ def test_a_fold_of_the_path_is_leapt_over():
             break
         x, last = found, s
     assert 5e-4 < last < 3e-3 and x[0, 0] < 0.2
-    x, done = over_folds(full, laws, b, known)
+    x, done = continuation.over_folds(full, laws, b, known)
     assert done[0] and 0.5 < x[0, 0] < 0.6
     v = x[0, 0]
     assert abs(1e-3 * v / 0.1 * np.exp(1 - v / 0.1) + 1e-12 * np.expm1(v / 0.026) - 1.15e-3) < 1e-9
@@ -119,7 +118,7 @@ def test_wandering_comes_by_where_no_path_from_zero_leads():
     rng = np.random.default_rng([0, 742])
     circuit = read(random_deck(rng, int(rng.integers(11, 51)), "rvib"))
     full, laws, b, known = problem(circuit, np.zeros((1, 0)))
-    tried = [way(full, laws, b, known) for way in WAYS if way is not over_folds]
+    tried = [way(full, laws, b, known) for way in WAYS if way is not continuation.over_folds]
     assert not any(done[0] for _, done in tried)
     x = wander(full, laws, b[0], known[0], np.zeros((0, full.n)), LOOSE)
     assert x is not None

@@ -23,7 +23,7 @@ import numpy as np
 from analogpnn.engines.fast.full import Full
 from analogpnn.engines.fast.iteration import iterate
 from analogpnn.engines.fast.laws import Laws
-from analogpnn.engines.fast.leaping import over_folds
+from analogpnn.engines.fast.leaping import leap
 from analogpnn.engines.fast.restrained import FIRST, INNER, LEAST, LOOSE, MOST, newton
 from analogpnn.engines.fast.wandering import wander
 
@@ -36,6 +36,10 @@ BUDGET = 900
 DRAWS, POLISH = 4, 3
 SMALL, MOST_STEPS = 0.5, 100
 """Largest change of a control [V] and number of Newton steps, where sources are stepped in small steps."""
+CLOSE = 1.02
+"""A factor between two conductances below which the path has come to a fold."""
+FOLDS = 12
+"""Folds at most on one path."""
 HIGH = 1e4
 """Voltages that nobody wants of a circuit [V]."""
 MISSES = 4
@@ -119,9 +123,18 @@ def cautiously(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
     return newton(full, laws, b, known, zero, np.zeros(len(b)), zero, CAUTIOUS, 1.0)[:2]
 
 
-def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
-    """Conductances to ground from 10 mS to 0, divided by a factor that follows success; after a failure by its root."""
-    batch, zero = len(b), np.zeros_like(b)
+def over_folds(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
+    """Gmin stepping that leaps where the path turns back: see `leaping`."""
+    return gmin_stepping(full, laws, b, known, FOLDS)
+
+
+def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray, folds: int = 0):
+    """Conductances to ground from 10 mS to 0, divided by a factor that follows success; after a failure by its root.
+
+    `folds` of the path are leapt over; each has a `BUDGET` of its own.
+    """
+    batch, zero, rng = len(b), np.zeros_like(b), np.random.default_rng(0)
+    left = np.full(batch, folds)
     x, s, factor, last = np.zeros_like(b), np.full(batch, FIRST), np.full(batch, 10.0), np.full(batch, np.inf)
     live, done, spent = np.ones(batch, dtype=bool), np.zeros(batch, dtype=bool), np.zeros(batch, dtype=int)
     while len(rows := np.flatnonzero(live & ~done & (spent < BUDGET))):
@@ -136,7 +149,13 @@ def gmin_stepping(full: Full, laws: Laws, b: np.ndarray, known: np.ndarray):
         begun = np.isfinite(last[bad])
         factor[bad] = np.where(begun, factor[bad] ** 0.25, 10.0)
         s[bad] = np.where(begun, last[bad] / factor[bad], 10.0 * s[bad])
-        live[bad] = np.where(begun, factor[bad] > 1.02, s[bad] <= MOST)
+        live[bad] = np.where(begun, factor[bad] > CLOSE, s[bad] <= MOST)
+        for k in bad[begun & ~live[bad] & (left[bad] > 0)]:
+            beyond = leap(full, laws, b[k], known[k], x[k], last[k], rng)
+            if beyond is not None:
+                x[k], last[k] = beyond
+                live[k], done[k], left[k], spent[k] = True, last[k] == 0.0, left[k] - 1, 0
+                factor[k], s[k] = 2.0, last[k] / 2.0
     return x, done
 
 
