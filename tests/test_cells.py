@@ -66,18 +66,17 @@ def test_a_start_is_taken():
     np.testing.assert_allclose(near.node_voltages, point.node_voltages, atol=1e-4)
 
 
-@pytest.mark.parametrize("sort", ["transistors", "bipolar transistors"])
-def test_a_circuit_at_rest_has_its_sources_on(sort, monkeypatch):
+def test_a_circuit_at_rest_has_its_sources_on(monkeypatch):
     from analogpnn.engines.fast import lanes
 
-    circuit, step, steps = lattice(sort), lanes.step, []
+    circuit, step, steps = lattice("transistors"), lanes.step, []
     monkeypatch.setattr(lanes, "step", lambda *given: steps.append(1) or step(*given))
     point = Newton().equilibrium(circuit, None, [[0.3, -0.2]])
     at_rest = len(steps)
     dead = point.with_node_voltages(np.zeros_like(point.node_voltages))
     again = Newton().equilibrium(circuit, None, [[0.3, -0.2]], start=dead)
     np.testing.assert_allclose(again.node_voltages, point.node_voltages, atol=1e-9)
-    assert at_rest <= len(steps) - at_rest, "no more steps than from sources at 0 V"
+    assert at_rest + 2 <= len(steps) - at_rest, "gates that are held needn't be climbed to"
 
 
 def test_a_failure_names_a_node_of_the_circuit():

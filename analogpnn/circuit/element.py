@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ def check_model(card: FlatCard, model: Model, known: Mapping, silent: set[str], 
             continue
         if name not in missing:
             what = f"model '{model.name}': {name.upper()} is no {model.type.upper()} parameter, and ignored"
+            if near := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+                what += f" (did you mean {near[0].upper()}?)"
             warnings.warn(IgnoredWarning(what, card.path), stacklevel=2)
         elif value != 0:
             raise error(

@@ -122,6 +122,7 @@ def check(netlist: NetlistPath, param: Params = None, allow_include: Include = N
     from analogpnn.circuit.lint import lint
 
     findings = lint(netlist, assignments("--param", param), allow_include=allow_include or ())
+    warnings.simplefilter("ignore", IgnoredWarning)  # they are among the findings
     try:
         circuit = read(netlist, param, allow_include)
     except NetlistError as error:
