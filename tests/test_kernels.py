@@ -11,6 +11,7 @@ from analogpnn.devices import bjt, diode, jfet, mosfet, switch
 from analogpnn.engines.fast import fused, kernels, limiting, wave
 from analogpnn.engines.fast.program import UnknownOperationError, program
 from analogpnn.engines.fast.vector import LANES
+from analogpnn.engines.ode.scalars import evaluate
 
 LAWS = {
     "diode": (diode.DIODE, {"is": 1e-12, "nvt": 0.03, "gmin": 1e-12}),
@@ -53,6 +54,19 @@ def test_a_kernel_gives_the_law_and_its_slopes(name, load_line):
         for k, d in enumerate(expected[1:]):
             np.testing.assert_allclose(slopes.reshape(3, c, n, LANES)[b, k], d[b], rtol=2e-13, atol=1e-28)
     assert not constants.reshape(3, n, LANES)[1].any(), "a block that is not active is left alone"
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_plain_numbers_give_the_law_too(name):
+    device, values = LAWS[name]
+    values = [np.full(5, v) for v in values_of(device, values).values()]
+    for size in (0.3, 3.0, 90.0):  # exponentials overflow at the last
+        controls = list(size * np.random.default_rng(4).normal(size=(len(device.controls), 1, 5)))
+        with np.errstate(all="ignore"):
+            expected = device.law(*controls, *values)
+        for found, wanted in zip(evaluate(device, controls, values), expected):
+            assert found.shape == (1, 5)
+            np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-300)
 
 
 def test_the_exponential_holds_over_the_whole_range():

@@ -40,13 +40,17 @@ class Laws:
         """Controls of every element, per group, from port voltages (B, n_in)."""
         return [[sign * u[:, place] for place, sign in zip(places, signs)] for places, signs, _, _ in self.ports.slots]
 
+    def law(self, g: int, controls: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Value and slopes of group g's law."""
+        return self.groups[g].device.law(*controls, *self.parameters[g])
+
     def tangent(self, at: list[list[np.ndarray]]) -> Tangent:
         """Linearise around the given element controls."""
         batch = at[0][0].shape[0]
         offset = np.zeros((batch, self.ports.n_out))
         slopes = []
-        for g, (controls, values, total) in enumerate(zip(at, self.parameters, self.sum_out)):
-            value, *d = self.groups[g].device.law(*controls, *values)
+        for g, (controls, total) in enumerate(zip(at, self.sum_out)):
+            value, *d = self.law(g, controls)
             for slope, c in zip(d, controls):
                 value = value - slope * c
             offset += summed(value, total)

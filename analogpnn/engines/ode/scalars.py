@@ -15,7 +15,7 @@ import numpy as np
 
 from analogpnn.devices.device import Device
 from analogpnn.devices.generate import function_of
-from analogpnn.engines.fast.laws import Laws, Tangent, summed
+from analogpnn.engines.fast.laws import Laws
 
 FEW = 12
 """Elements of one law up to which numbers are faster than arrays."""
@@ -78,15 +78,5 @@ def evaluate(device: Device, controls: list[np.ndarray], values: list[np.ndarray
 class LoneLaws(Laws):
     """Laws of which one sample may be asked for often."""
 
-    def tangent(self, at: list[list[np.ndarray]]) -> Tangent:
-        if len(at[0][0]) != 1:
-            return super().tangent(at)
-        offset = np.zeros((1, self.ports.n_out))
-        slopes = []
-        for group, controls, values, total in zip(self.groups, at, self.parameters, self.sum_out):
-            value, *d = evaluate(group.device, controls, values)
-            for slope, c in zip(d, controls):
-                value = value - slope * c
-            offset += summed(value, total)
-            slopes.append(d)
-        return Tangent(offset, slopes)
+    def law(self, g: int, controls: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+        return evaluate(self.groups[g].device, controls, self.parameters[g])
